@@ -1,0 +1,7 @@
+//! The Towline protocol as pure state machines: bytes and time in, bytes and events out.
+//!
+//! Nothing here reads a clock, opens a socket, spawns a task or draws a random number; the shell hands all of it in.
+
+pub mod ids;
+pub mod mail;
+pub mod time;

@@ -1,0 +1,25 @@
+//! One value, one byte string: CBOR in its deterministic form, checked by encoding again.
+
+use minicbor::{Decode, Encode};
+
+/// Bytes that are not the one canonical encoding of a value of the wanted type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not the canonical encoding")]
+pub struct NotCanonical;
+
+/// The canonical encoding: minicbor writes definite lengths and the shortest form of every number.
+pub(super) fn encode<T: Encode<()>>(value: &T) -> Vec<u8> {
+    minicbor::to_vec(value).expect("writing to a vector does not fail")
+}
+
+/// Decodes at most `max_len` bytes, and refuses whatever [`encode`] would have written otherwise.
+pub(super) fn decode<'b, T>(bytes: &'b [u8], max_len: usize) -> Result<T, NotCanonical>
+where
+    T: Decode<'b, ()> + Encode<()>,
+{
+    if bytes.len() > max_len {
+        return Err(NotCanonical);
+    }
+    let value: T = minicbor::decode(bytes).map_err(|_| NotCanonical)?;
+    (encode(&value) == bytes).then_some(value).ok_or(NotCanonical)
+}

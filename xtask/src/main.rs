@@ -1,6 +1,7 @@
-//! Chores around the workspace: `cargo xtask promises`, `cargo xtask tidy`, `cargo xtask fresh`.
+//! Chores around the workspace: `cargo xtask promises`, `cargo xtask tidy`, `cargo xtask fresh`, `cargo xtask msrv`.
 
 mod fresh;
+mod msrv;
 mod promises;
 mod tidy;
 
@@ -30,6 +31,8 @@ enum Chore {
     Tidy,
     /// Run the README's two commands in a clean clone with an empty cargo home
     Fresh,
+    /// Check that no dependency asks for a newer compiler than the workspace states
+    Msrv,
 }
 
 /// What a chore found wrong, a line each; empty is well.
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         Chore::Promises { row, long } => promises::run(row, long),
         Chore::Tidy => tidy::run(),
         Chore::Fresh => fresh::run(),
+        Chore::Msrv => msrv::run(),
     };
     for fault in &faults {
         eprintln!("{fault}");

@@ -3,5 +3,12 @@
 //! Nothing here reads a clock, opens a socket, spawns a task or draws a random number; the shell hands all of it in.
 
 pub mod ids;
+pub mod limits;
+pub mod link;
 pub mod mail;
+pub mod ranges;
+pub mod ring;
+pub mod session;
+pub mod stream_link;
 pub mod time;
+pub mod wire;

@@ -1,7 +1,7 @@
 //! From `Submit` to `Accepted`, or to a refusal that says why.
 
 use super::HubCore;
-use super::io::{SessionKey, Write};
+use super::io::{Cut, SessionKey, Write};
 use super::kept::Kept;
 use super::record::{BodyPlace, MessageRecord, Phase};
 use super::timers::Timer;
@@ -42,12 +42,17 @@ impl HubCore {
         let Some(key) = self.sessions.get(session).map(|known| known.key) else { return };
         let envelope = match signed.open(&turn.crypto) {
             Ok(envelope) if envelope.sender == key => envelope,
-            // Even its id is not to be trusted, but the sender needs something to know its fault by.
             Ok(envelope) => {
                 let refusal = Refusal::new(Code::BadEnvelope, "the envelope is signed by another key");
                 return refuse(turn, session, &envelope, refusal);
             }
-            Err(_) => return self.drop_session(turn, session, super::io::Cut::Protocol),
+            Err(_) => match signed.decode() {
+                Ok(envelope) => {
+                    let refusal = Refusal::new(Code::BadEnvelope, "the envelope's signature is not its sender's");
+                    return refuse(turn, session, &envelope, refusal);
+                }
+                Err(_) => return self.drop_session(turn, session, Cut::Protocol),
+            },
         };
         if self.answer_again(turn, session, &signed, &envelope) {
             return;

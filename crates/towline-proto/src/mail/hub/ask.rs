@@ -8,6 +8,7 @@ use crate::mail::code::Code;
 use crate::mail::keys::PublicKey;
 use crate::mail::limits::{MAX_PRESENCE_WATCHES_PER_SESSION, MAX_WATCHED_MESSAGES_PER_SESSION};
 use crate::mail::message::{Answer, Question, ToDevice};
+use crate::mail::outcome::{Outcome, State};
 
 impl HubCore {
     pub(super) fn ask(&mut self, turn: &mut Turn<'_>, session: SessionKey, ask: u64, question: Question) {
@@ -47,6 +48,11 @@ impl HubCore {
                 return Answer::No { code: Code::Quota, text: "this session watches too many messages".into() };
             }
             self.watch(session, id);
+            if status.state == State::Decided(Outcome::Unclear)
+                && let Some(known) = self.sessions.get_mut(session)
+            {
+                known.watched.insert(id);
+            }
         }
         Answer::Status(Box::new(status))
     }

@@ -29,7 +29,7 @@ impl HubCore {
     }
 
     pub(super) fn tell_presence(&self, turn: &mut Turn<'_>, key: &PublicKey) {
-        let Some(device) = self.devices.active(key) else { return };
+        let Some(device) = self.devices.get(key) else { return };
         let presence = self.presence(turn, device);
         for (session, watching) in self.sessions.iter() {
             // The policy may have changed since the watch began.

@@ -29,6 +29,7 @@ impl HubCore {
         }
         self.drop_tickets_of(turn, name);
         self.decide_revoked(turn, &key);
+        self.tell_presence(turn, &key);
         true
     }
 

@@ -17,7 +17,7 @@ use towline_proto::mail::hub::io::{Input, Lookup, Output, SessionKey, Snapshot, 
 use towline_proto::mail::hub::record::{BodyPlace, DeviceRecord, MessageRecord, Phase};
 use towline_proto::mail::hub::{HubConfig, HubCore};
 use towline_proto::mail::keys::{Crypto, PublicKey};
-use towline_proto::mail::message::{Role, ToDevice, ToHub};
+use towline_proto::mail::message::{Answer, Question, Role, ToDevice, ToHub};
 use towline_proto::mail::outcome::{Outcome, State};
 use towline_proto::mail::policy::Policy;
 
@@ -387,7 +387,9 @@ impl World {
         }
         self.pending.push_back(step);
         let life = self.hub_life;
-        self.after(30, Event::Commit(life));
+        // A planted fault gets a slow disk, so that it shows within a few seeds.
+        let disk_ms = if self.plant == Plant::HubSpeaksBeforeCommit { 2_000 } else { 30 };
+        self.after(disk_ms, Event::Commit(life));
     }
 
     /// One group commit: all that waits, or nothing.
@@ -673,8 +675,16 @@ impl World {
                 for number in 0..self.outgoing.len() {
                     let (from, signed, _) = &self.outgoing[number];
                     let id = signed.decode().unwrap().id;
-                    if *from == device && self.truth[&id].outcomes.is_empty() && !self.queue_has_send(number) {
-                        self.submit(number);
+                    if *from != device || !self.truth[&id].outcomes.is_empty() || self.queue_has_send(number) {
+                        continue;
+                    }
+                    // What the hub has accepted is its own to keep: the sender only asks what became of it.
+                    match self.devices[device].session.filter(|_| self.truth[&id].told_accepted) {
+                        Some(session) => {
+                            let question = Question::Status { id, watch: true };
+                            self.to_hub(session, ToHub::Ask { ask: 1, question });
+                        }
+                        None => self.submit(number),
                     }
                 }
             }
@@ -693,6 +703,12 @@ impl World {
                 } else {
                     truth.outcomes.insert(receipt.bytes.clone());
                     truth.told.push((now_ms, State::Decided(opened.outcome)));
+                }
+            }
+            ToDevice::Answer { answer: Answer::Status(status), .. } => {
+                if let Some(receipt) = &status.receipt {
+                    let id = receipt.open(&HUB).expect("a receipt verifies").id;
+                    self.truth.get_mut(&id).unwrap().outcomes.insert(receipt.bytes.clone());
                 }
             }
             ToDevice::NotAccepted { code, text, .. } => panic!("not accepted: {code} {text}"),

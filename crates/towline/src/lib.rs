@@ -8,7 +8,9 @@ pub mod pump;
 pub mod server;
 pub mod session;
 pub mod ticket;
+mod hello;
 mod tls;
+pub mod transport;
 
 pub use client::{Client, ClientConfig, ConnectError};
 pub use identity::{Identity, IdentityError};

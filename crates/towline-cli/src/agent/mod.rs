@@ -3,4 +3,6 @@
 mod folder;
 mod names;
 mod place;
+mod run;
 mod store;
+mod tail;

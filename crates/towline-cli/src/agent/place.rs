@@ -32,23 +32,33 @@ pub(crate) enum PlaceError {
     /// Nothing is seen in the folder, and the body is still in the store.
     #[error("the file could not be placed: {0}")]
     NotPlaced(#[source] io::Error),
+    /// It was too late when everything was ready: nothing is seen, and the body is still in the store.
+    #[error("the time for the start was over")]
+    TooLate,
     /// The file was shown, and then the disk failed: it may not outlast a power cut.
     #[error("the file was placed, but could not be synced: {0}")]
     Unsure(#[source] io::Error),
 }
 
-/// Puts the body `id` into `folder` under `name` or its next free number, with the file mode `mode`; returns the name
-/// that it got.
-pub(crate) fn place(
-    store: &Store,
-    id: MessageId,
-    folder: &Folder,
-    name: &SafeName,
-    mode: u32,
-) -> Result<String, PlaceError> {
-    let open = Open::new(store, id, folder).map_err(PlaceError::NotPlaced)?;
-    let name = show(&open, id, folder, name, mode).map_err(PlaceError::NotPlaced)?;
-    settle(&open, id).map_err(PlaceError::Unsure)?;
+/// What to place, and until when.
+pub(crate) struct Placing<'a> {
+    /// Whose body.
+    pub(crate) id: MessageId,
+    /// Where to.
+    pub(crate) folder: &'a Folder,
+    /// The name wanted; the next free number is taken if it is not free.
+    pub(crate) name: &'a SafeName,
+    /// The mode the file gets.
+    pub(crate) mode: u32,
+    /// Asked just before the one step after which the file is seen: may it still start?
+    pub(crate) in_time: &'a dyn Fn() -> bool,
+}
+
+/// Puts a body into a folder; returns the name that it got.
+pub(crate) fn place(store: &Store, placing: &Placing<'_>) -> Result<String, PlaceError> {
+    let open = Open::new(store, placing).map_err(PlaceError::NotPlaced)?;
+    let name = show(&open, placing)?;
+    settle(&open, placing.id).map_err(PlaceError::Unsure)?;
     Ok(name)
 }
 
@@ -80,19 +90,23 @@ struct Open {
 }
 
 impl Open {
-    fn new(store: &Store, id: MessageId, folder: &Folder) -> io::Result<Self> {
+    fn new(store: &Store, placing: &Placing<'_>) -> io::Result<Self> {
         let from = store.open_folder()?;
-        let body = from.open_file(Store::file_name(id))?;
-        Ok(Self { to: folder.open()?, from, body })
+        let body = from.open_file(Store::file_name(placing.id))?;
+        Ok(Self { to: placing.folder.open()?, from, body })
     }
 }
 
 /// The one step after which the file is seen.
-fn show(open: &Open, id: MessageId, folder: &Folder, name: &SafeName, mode: u32) -> io::Result<String> {
-    fchmod(&open.body, Mode::from_raw_mode(mode))?;
-    match rename_numbered(&open.from, &Store::file_name(id), &open.to, name, id) {
-        Err(Errno::XDEV) => show_across(open, id, folder, name, mode),
-        renamed => Ok(renamed?),
+fn show(open: &Open, placing: &Placing<'_>) -> Result<String, PlaceError> {
+    let not_placed = |error: Errno| PlaceError::NotPlaced(error.into());
+    fchmod(&open.body, Mode::from_raw_mode(placing.mode)).map_err(not_placed)?;
+    if !(placing.in_time)() {
+        return Err(PlaceError::TooLate);
+    }
+    match rename_numbered(&open.from, &Store::file_name(placing.id), &open.to, placing) {
+        Err(Errno::XDEV) => show_across(open, placing),
+        renamed => renamed.map_err(not_placed),
     }
 }
 
@@ -105,20 +119,29 @@ fn settle(open: &Open, id: MessageId) -> io::Result<()> {
 }
 
 /// Another file system: copy, sync, note, rename.
-fn show_across(open: &Open, id: MessageId, folder: &Folder, name: &SafeName, mode: u32) -> io::Result<String> {
-    let hidden = hidden_name(id);
-    write_note(&open.from, id, COPYING, folder)?;
-    open.to.remove(&hidden)?;
-    let shown = copy_hidden(open, &hidden, mode)
-        .and_then(|()| write_note(&open.from, id, WHOLE, folder))
-        .and_then(|()| Ok(rename_numbered(&open.to, &hidden, &open.to, name, id)?));
+fn show_across(open: &Open, placing: &Placing<'_>) -> Result<String, PlaceError> {
+    let hidden = hidden_name(placing.id);
+    let shown = prepare_across(open, placing, &hidden).map_err(PlaceError::NotPlaced).and_then(|()| {
+        // The copy may have taken long.
+        if !(placing.in_time)() {
+            return Err(PlaceError::TooLate);
+        }
+        let renamed = rename_numbered(&open.to, &hidden, &open.to, placing);
+        renamed.map_err(|error| PlaceError::NotPlaced(error.into()))
+    });
     if shown.is_err() {
         // The note goes first: without it the body in the store says "not placed", whatever lies in the folder.
-        open.from.remove(Store::note_name(id))?;
-        open.from.sync()?;
-        open.to.remove(&hidden)?;
+        let cleared = open.from.remove(Store::note_name(placing.id)).and_then(|_| open.from.sync());
+        cleared.and_then(|()| open.to.remove(&hidden)).map_err(PlaceError::NotPlaced)?;
     }
     shown
+}
+
+fn prepare_across(open: &Open, placing: &Placing<'_>, hidden: &str) -> io::Result<()> {
+    write_note(&open.from, placing.id, COPYING, placing.folder)?;
+    open.to.remove(hidden)?;
+    copy_hidden(open, hidden, placing.mode)?;
+    write_note(&open.from, placing.id, WHOLE, placing.folder)
 }
 
 fn copy_hidden(open: &Open, hidden: &str, mode: u32) -> io::Result<()> {
@@ -158,11 +181,10 @@ fn rename_numbered(
     from: &OpenFolder,
     source: &str,
     to: &OpenFolder,
-    name: &SafeName,
-    id: MessageId,
+    placing: &Placing<'_>,
 ) -> Result<String, Errno> {
-    let numbers = (1..=MAX_NUMBER).map(|n| name.numbered(n));
-    for candidate in numbers.chain([name.marked(&id.to_string())]) {
+    let numbers = (1..=MAX_NUMBER).map(|n| placing.name.numbered(n));
+    for candidate in numbers.chain([placing.name.marked(&placing.id.to_string())]) {
         match rename_new(from, source, to, &candidate) {
             Ok(()) => return Ok(candidate),
             Err(Errno::EXIST) => {}

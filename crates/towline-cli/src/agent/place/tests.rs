@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tempfile::TempDir;
 use towline_proto::ids::Digest;
+use towline_proto::mail::agent::names::file_name;
 
 const ID: MessageId = MessageId([3; 16]);
 const BODY: &[u8] = b"<order/>";
@@ -40,7 +41,12 @@ impl Site {
 
     fn place(&self, name: &str) -> Result<String, PlaceError> {
         self.put();
-        place(&self.store, ID, &self.inbox, &SafeName::new(name, ID).unwrap(), MODE)
+        self.place_if(name, &|| true)
+    }
+
+    fn place_if(&self, name: &str, in_time: &dyn Fn() -> bool) -> Result<String, PlaceError> {
+        let name = SafeName::new(name).unwrap();
+        place(&self.store, &Placing { id: ID, folder: &self.inbox, name: &name, mode: MODE, in_time })
     }
 
     fn names(&self) -> Vec<String> {
@@ -77,7 +83,7 @@ fn a_taken_name_is_numbered_and_nothing_is_replaced() {
 #[test]
 fn when_every_number_is_taken_the_id_tells_files_apart() {
     let site = Site::new();
-    let name = SafeName::new("a", ID).unwrap();
+    let name = SafeName::new("a").unwrap();
     (1..=MAX_NUMBER).for_each(|n| std::fs::write(site.inbox.path().join(name.numbered(n)), "").unwrap());
     assert_eq!(site.place("a").unwrap(), format!("a ({ID})"));
 }
@@ -116,6 +122,21 @@ fn a_file_crosses_to_another_file_system_whole() {
     assert_eq!(site.names(), ["order (2).xml", "order.xml"]);
     assert_eq!(std::fs::read(site.inbox.path().join("order (2).xml")).unwrap(), BODY);
     assert_eq!(std::fs::read_dir(site.store.folder().path()).unwrap().count(), 0);
+}
+
+#[test]
+fn nothing_is_shown_once_the_time_is_over() {
+    let sites = [Some((Site::new(), None)), Site::across().map(|(site, memory)| (site, Some(memory)))];
+    for (site, _memory) in sites.into_iter().flatten() {
+        site.put();
+        // In time at first, and no more when a copy is ready.
+        for times in [0, 1] {
+            let left = std::cell::Cell::new(times);
+            let result = site.place_if("a", &|| left.replace(0) > 0);
+            assert!(matches!(result, Err(PlaceError::TooLate)) || times == 1 && result.is_ok());
+        }
+        assert!(site.names().iter().all(|name| name == "a"));
+    }
 }
 
 /// Each state in which a crash can leave a move across file systems, and what may be said afterwards.
@@ -158,9 +179,8 @@ proptest! {
     #[test]
     fn p27_nothing_is_written_outside_the_inbox(name in hostile_name()) {
         let site = Site::new();
-        if let Ok(safe) = SafeName::new(&name, ID) {
-            site.put();
-            let placed = place(&site.store, ID, &site.inbox, &safe, MODE).unwrap();
+        if let Ok(safe) = file_name(&name, ID) {
+            let placed = site.place(&safe).unwrap();
             prop_assert_eq!(site.names(), vec![placed]);
         }
         let mut around: Vec<_> = std::fs::read_dir(site.home.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
@@ -194,17 +214,16 @@ fn p28_a_folder_swapped_for_a_symlink_never_leads_outside() {
                 std::fs::rename(&aside, &inbox).unwrap();
             }
         });
-        let name = SafeName::new("x", ID).unwrap();
         let body = site.store.path(ID);
         for _ in 0..tries {
             std::fs::write(&body, BODY).unwrap();
-            match place(&site.store, ID, &site.inbox, &name, MODE) {
+            match site.place_if("x", &|| true) {
                 Ok(name) => {
                     placed += 1;
                     let _ = (std::fs::remove_file(inbox.join(&name)), std::fs::remove_file(aside.join(&name)));
                 }
                 Err(PlaceError::NotPlaced(_)) => refused += 1,
-                Err(unsure) => panic!("{unsure}"),
+                Err(other) => panic!("{other}"),
             }
         }
         done.store(true, Ordering::Relaxed);

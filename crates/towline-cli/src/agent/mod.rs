@@ -1,6 +1,7 @@
 //! The agent: the program on a device that takes its messages, places or handles them, and sends what lies in its outbox.
 
 mod folder;
+mod journal;
 mod names;
 mod place;
 mod run;

@@ -1,5 +1,6 @@
 //! The agent: the program on a device that takes its messages, places or handles them, and sends what lies in its outbox.
 
+mod config;
 mod folder;
 mod journal;
 mod names;
@@ -7,3 +8,4 @@ mod place;
 mod run;
 mod store;
 mod tail;
+mod users;

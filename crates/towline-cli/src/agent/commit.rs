@@ -44,7 +44,7 @@ pub(crate) fn start(
 }
 
 /// Bodies that came inline go into the store first: a record is never there without its body.
-fn commit(journal: &mut dyn Journal, store: &Store, writes: &[JournalWrite]) -> Result<(), JournalError> {
+pub(super) fn commit(journal: &mut dyn Journal, store: &Store, writes: &[JournalWrite]) -> Result<(), JournalError> {
     for write in writes {
         if let JournalWrite::Hold { record, body: Some(body) } = write
             && let Ok(envelope) = record.envelope.decode()

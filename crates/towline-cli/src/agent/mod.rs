@@ -94,3 +94,6 @@ async fn live(
     let around = Surroundings { config: config.clone(), crypto: identity.clone(), sent: to_sent };
     Shell::run(around, Box::new(journal), &mut news, shutdown.clone()).await
 }
+
+#[cfg(test)]
+mod tests;

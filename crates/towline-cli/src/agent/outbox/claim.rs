@@ -199,7 +199,8 @@ mod tests {
         let claim = claims.claim(&found, ID).unwrap();
         assert_eq!(claims.list(Place::Sending), [claim.clone()]);
         // While the envelope is written: a torn one is none.
-        fs::write(claims.folder(&claim, Place::Sending).join(ENVELOPE), &minicbor::to_vec(envelope()).unwrap()[..20]).unwrap();
+        fs::write(claims.folder(&claim, Place::Sending).join(ENVELOPE), &minicbor::to_vec(envelope()).unwrap()[..20])
+            .unwrap();
         assert_eq!(claims.envelope(&claim), None);
         // After it: the same envelope is submitted again.
         claims.keep_envelope(&claim, &envelope()).unwrap();

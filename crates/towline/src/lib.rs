@@ -1,12 +1,16 @@
 //! Lasting, authenticated sessions with lanes, messages and streams, over any network.
 
 pub mod client;
+pub mod connection;
 pub mod identity;
 pub mod mail;
+pub mod pump;
 pub mod server;
 pub mod session;
 pub mod ticket;
+mod hello;
 mod tls;
+pub mod transport;
 
 pub use client::{Client, ClientConfig, ConnectError};
 pub use identity::{Identity, IdentityError};

@@ -92,6 +92,6 @@ impl Secured {
     /// The link is admitted: what came behind the hello belongs to the session.
     pub(crate) fn into_link(self) -> FreshLink {
         let Self { stream, input, remote, transport, .. } = self;
-        FreshLink { stream, input, remote, transport }
+        FreshLink { stream, input, remote, transport, pass: None }
     }
 }

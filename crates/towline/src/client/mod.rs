@@ -22,8 +22,8 @@ use crate::tls::keys::{self, HmacSha256};
 use crate::tls::{ClientTls, TlsError};
 use crate::transport::MemoryDialer;
 use backoff::Backoff;
-pub use dial::Tried;
 use dial::Place;
+pub use dial::Tried;
 
 /// How long one address may take until TCP is connected: three lost SYNs. Then the next address is tried.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(7);
@@ -205,7 +205,11 @@ impl Road {
 }
 
 /// Comes back until there is an answer that counts; the session's own time ends it otherwise.
-fn rejoiner(road: Arc<Road>, session: SessionId, secret: SessionSecret) -> Box<dyn FnMut(ReceiveState) -> Rejoin + Send> {
+fn rejoiner(
+    road: Arc<Road>,
+    session: SessionId,
+    secret: SessionSecret,
+) -> Box<dyn FnMut(ReceiveState) -> Rejoin + Send> {
     Box::new(move |received| {
         let (road, secret) = (road.clone(), secret.clone());
         Box::pin(async move {

@@ -12,6 +12,7 @@ use towline_proto::wire::frame::Frame;
 use super::LinkInfo;
 use super::shared::Shared;
 use crate::pump::{Inbound, Outbox, Pump, PumpEnd, Traffic, Wire};
+use crate::server::Pass;
 use crate::tls::TlsStream;
 use crate::transport::Carrier;
 
@@ -25,6 +26,8 @@ pub(crate) struct FreshLink {
     pub(crate) input: Vec<u8>,
     pub(crate) remote: Option<SocketAddr>,
     pub(crate) transport: &'static str,
+    /// The server's count of connections, given back when the link is gone.
+    pub(crate) pass: Option<Pass>,
 }
 
 /// A link that the session's task owns.
@@ -35,16 +38,17 @@ pub(crate) struct Link {
     early: Vec<u8>,
     remote: Option<SocketAddr>,
     transport: &'static str,
+    _pass: Option<Pass>,
 }
 
 impl Link {
     /// Takes a link over. `first` leaves before any frame (the server's answer).
     pub(crate) fn new(fresh: FreshLink, id: LinkId, config: LinkConfig, now: Instant, first: &[u8]) -> Self {
-        let FreshLink { stream, input, remote, transport } = fresh;
+        let FreshLink { stream, input, remote, transport, pass } = fresh;
         let mut pump = Pump::new(MAX_FRAME_BYTES + FRAME_LENGTH_MAX_BYTES);
         pump.out().put(first);
         let frames = StreamLink::new(id, config, now);
-        Self { wire: Wire::new(stream, pump), frames, early: input, remote, transport }
+        Self { wire: Wire::new(stream, pump), frames, early: input, remote, transport, _pass: pass }
     }
 
     pub(crate) fn info(&self) -> LinkInfo {

@@ -9,13 +9,12 @@ mod task;
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::{Notify, OwnedMutexGuard, watch};
+use tokio::sync::{OwnedMutexGuard, watch};
 use towline_proto::ids::{KeyHash, Lane, SessionId};
 use towline_proto::mail::keys::PublicKey;
 use towline_proto::session::{Mark, OpenError as CoreOpenError, Order, RecvError as CoreRecvError};
@@ -26,7 +25,7 @@ pub(crate) use clock::Clock;
 pub use error::{Ended, EndedBy, OpenError, RecvError, SendError, Undecided};
 pub(crate) use link::FreshLink;
 pub(crate) use shared::Shared;
-use shared::{Bells, State};
+use shared::{Bells, State, wait};
 pub use stream::{RecvHalf, SendHalf, Stream};
 pub(crate) use task::{JOINS_MAX, Join, Rejoin, Rejoined, SessionTask, Supply};
 pub use towline_proto::session::Stats;
@@ -73,15 +72,8 @@ struct CloseOnDrop(Arc<Shared>);
 
 impl Drop for CloseOnDrop {
     fn drop(&mut self) {
-        close(&self.0, Close::new(CloseCode::Done));
+        self.0.close(Close::new(CloseCode::Done));
     }
-}
-
-fn close(shared: &Shared, close: Close) {
-    shared.command(|state| {
-        state.core.close(close.clone());
-        state.closing.get_or_insert(close);
-    });
 }
 
 /// A turn on a lane with room for one message; see [`Session::reserve`].
@@ -233,12 +225,12 @@ impl Session {
     /// Ends the session. With `done` or `draining` nothing new is taken, what was sent is confirmed first, then the peer
     /// is told; with any other reason the peer is told at once. [`Session::closed`] waits for it.
     pub fn close(&self, reason: Close) {
-        close(&self.shared, reason);
+        self.shared.close(reason);
     }
 
     /// Waits for the session's end and says why.
     pub async fn closed(&self) -> Ended {
-        wait(&self.shared.over, || self.shared.lock().ended.clone()).await
+        self.shared.until_over().await
     }
 
     /// After the end: the messages that were taken and of which nobody knows whether the peer has them.
@@ -250,18 +242,6 @@ impl Session {
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Session({}, peer {})", self.shared.id, self.shared.peer_hash)
-    }
-}
-
-/// Gets in line, looks, sleeps: whoever rings after the look is heard.
-async fn wait<T>(bell: &Notify, mut look: impl FnMut() -> Option<T>) -> T {
-    loop {
-        let mut rung = pin!(bell.notified());
-        rung.as_mut().enable();
-        if let Some(found) = look() {
-            return found;
-        }
-        rung.await;
     }
 }
 
@@ -293,7 +273,9 @@ fn refusal(state: &State, key: StreamKey, error: CoreSendError) -> SendError {
     let stopped = state.streams.get(&key).and_then(|entry| entry.stopped);
     match error {
         CoreSendError::Full => SendError::Full,
-        CoreSendError::TooLarge { max } => SendError::TooLarge { max_bytes: usize::try_from(max).unwrap_or(usize::MAX) },
+        CoreSendError::TooLarge { max } => {
+            SendError::TooLarge { max_bytes: usize::try_from(max).unwrap_or(usize::MAX) }
+        }
         _ if state.ended.is_some() => SendError::Ended(state.over()),
         CoreSendError::Reset | CoreSendError::Finished | CoreSendError::Closed if stopped.is_some() => {
             SendError::Stopped(stopped.unwrap_or_default())

@@ -7,6 +7,7 @@
 //! this is a lock and no channel.
 
 use std::collections::{HashMap, VecDeque};
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Waker;
@@ -125,6 +126,24 @@ impl Shared {
         answer
     }
 
+    /// Ends the session in order; see [`super::Session::close`].
+    pub(crate) fn close(&self, close: Close) {
+        self.command(|state| {
+            state.core.close(close.clone());
+            state.closing.get_or_insert(close);
+        });
+    }
+
+    /// Ends the session here and now.
+    pub(crate) fn cut(&self, close: Close) {
+        self.command(|state| state.core.end(EndReason::Closed(close)));
+    }
+
+    /// Waits for the session's end and says why.
+    pub(crate) async fn until_over(&self) -> Ended {
+        wait(&self.over, || self.lock().ended.clone()).await
+    }
+
     /// Takes every event out of the core and rings the bells.
     pub(crate) fn drain(&self, state: &mut State) {
         while let Some(event) = state.core.poll_event() {
@@ -199,9 +218,7 @@ impl Shared {
         for bells in self.lanes.iter().map(|(_, bells)| bells).chain(streams) {
             [&bells.readable, &bells.writable, &bells.confirmed].into_iter().for_each(Notify::notify_waiters);
         }
-        [&self.any_readable, &self.openable, &self.acceptable, &self.over]
-            .into_iter()
-            .for_each(Notify::notify_waiters);
+        [&self.any_readable, &self.openable, &self.acceptable, &self.over].into_iter().for_each(Notify::notify_waiters);
     }
 }
 
@@ -218,6 +235,18 @@ impl State {
     pub(crate) fn over(&self) -> Ended {
         let close = || self.closing.clone().unwrap_or(Close::new(CloseCode::Internal));
         self.ended.clone().unwrap_or_else(|| Ended { by: EndedBy::Us, close: close() })
+    }
+}
+
+/// Gets in line, looks, sleeps: whoever rings after the look is heard.
+pub(super) async fn wait<T>(bell: &Notify, mut look: impl FnMut() -> Option<T>) -> T {
+    loop {
+        let mut rung = pin!(bell.notified());
+        rung.as_mut().enable();
+        if let Some(found) = look() {
+            return found;
+        }
+        rung.await;
     }
 }
 

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use towline_proto::session::{SendError as CoreSendError, StreamKey};
 
 use super::error::{RecvError, SendError};
-use super::shared::Bells;
-use super::{Session, confirmed, end_of_receiving, receive, refusal, send_message, wait};
+use super::shared::{Bells, wait};
+use super::{Session, confirmed, end_of_receiving, receive, refusal, send_message};
 
 /// The code of a reset or stop that nobody chose: a half was dropped before its end.
 const DROPPED_CODE: u32 = 0;
@@ -115,9 +115,7 @@ impl SendHalf {
     pub async fn finish(&mut self) -> Result<(), SendError> {
         let Half { session, key, bells } = &self.half;
         if !self.finishing {
-            session.shared.command(|state| {
-                state.core.finish(*key).map_err(|error| refusal(state, *key, error))
-            })?;
+            session.shared.command(|state| state.core.finish(*key).map_err(|error| refusal(state, *key, error)))?;
             self.finishing = true;
         }
         let look = || {

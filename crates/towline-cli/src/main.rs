@@ -1,2 +1,4 @@
 //! The program `towline`.
+mod agent;
+
 fn main() {}

@@ -1,0 +1,80 @@
+//! One command one file: parse, apply and print together.
+
+mod completions;
+mod explain;
+mod man;
+
+use crate::args::Cli;
+use crate::exit::Exit;
+use crate::failure::{Failure, Outcome};
+use crate::home::Home;
+use crate::logging;
+use crate::output::Output;
+use clap::{Parser, Subcommand};
+
+/// What the program can be asked to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Explain a code: what has happened and what to do
+    Explain(explain::Explain),
+    /// Print a shell's completion script
+    Completions(completions::Completions),
+    /// Print the manual page, or write one for every command
+    Man(man::Man),
+}
+
+/// What every command gets beside its own arguments.
+#[derive(Clone, Debug)]
+pub(crate) struct Context {
+    /// How to print.
+    pub(crate) out: Output,
+    /// Where things lie.
+    pub(crate) home: Home,
+}
+
+/// Reads the command line, does what it says, and tells how that ended.
+pub(crate) fn main() -> Exit {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&error),
+    };
+    let global = &cli.global;
+    let out = Output::new(global.json, global.quiet, global.no_progress, global.color);
+    match run(cli, out) {
+        Ok(exit) => exit,
+        Err(failure) => {
+            out.failure(&failure);
+            failure.exit
+        }
+    }
+}
+
+/// Help and version on stdout; a mistake on stderr, or as an object on stdout if `--json` stands anywhere.
+fn refuse(error: &clap::Error) -> Exit {
+    if error.use_stderr() && std::env::args_os().any(|word| word == "--json") {
+        let out = Output::new(true, false, true, crate::output::Color::Never);
+        out.failure(&Failure::usage(error.to_string().trim_end()));
+    } else {
+        // Nobody is left to tell if this cannot be printed.
+        let _ = error.print();
+    }
+    if error.use_stderr() { Exit::Usage } else { Exit::Done }
+}
+
+fn run(cli: Cli, out: Output) -> Outcome {
+    let default_log = cli.command.default_log();
+    logging::start(cli.global.log.as_deref().unwrap_or(default_log), cli.global.json)?;
+    let context = Context { out, home: Home::find(cli.global.home)? };
+    match cli.command {
+        Command::Explain(command) => command.run(&context),
+        Command::Completions(command) => command.run(&context),
+        Command::Man(command) => command.run(&context),
+    }
+}
+
+impl Command {
+    /// Commands that run on tell what they do; the others are silent unless asked.
+    const fn default_log(&self) -> &'static str {
+        "error"
+    }
+}

@@ -1,0 +1,4 @@
+//! The bytes on the wire: `docs/wire.md` draws them, and its tables and vectors are held against this module by tests.
+
+pub mod close;
+pub mod cursor;

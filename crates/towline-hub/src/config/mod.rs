@@ -1,0 +1,4 @@
+//! Configuration: a strict TOML reader for every file of Towline's, and the hub's own options.
+
+pub mod strict;
+pub mod units;

@@ -6,7 +6,9 @@ use crate::failure::{Failure, Outcome};
 use crate::output::table::Table;
 use clap::Args;
 use serde::Serialize;
+use towline_hub::config::strict::nearest;
 use towline_proto::mail::code::{CODES, Code};
+use towline_proto::wire::close::CloseCode;
 
 /// Explain a code: what has happened and what to do
 #[derive(Debug, Args)]
@@ -44,12 +46,19 @@ impl Explain {
 }
 
 fn entries() -> Vec<Entry> {
-    CODES.iter().copied().map(Entry::from).collect()
+    let mail = CODES.iter().copied().map(Entry::from);
+    mail.chain(CloseCode::ALL.iter().copied().map(Entry::from)).collect()
 }
 
 impl From<Code> for Entry {
     fn from(code: Code) -> Self {
         Self { code: code.as_str(), kind: "mail", exit: code.exit_code(), cause: code.cause(), cure: code.cure() }
+    }
+}
+
+impl From<CloseCode> for Entry {
+    fn from(code: CloseCode) -> Self {
+        Self { code: code.word(), kind: "close", exit: code.exit_code(), cause: code.cause(), cure: code.cure() }
     }
 }
 
@@ -95,30 +104,6 @@ fn explain_exit(context: &Context, exit: Exit) {
     context.out.result(human, &json);
 }
 
-/// The candidate that looks most like `text`, if any looks like it at all.
-pub(crate) fn nearest<'a>(text: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    candidates
-        .map(|candidate| (distance(text, candidate), candidate))
-        .min()
-        .filter(|&(distance, candidate)| distance * 3 <= candidate.len().max(3))
-        .map(|(_, candidate)| candidate)
-}
-
-/// How many letters must be added, left out or changed (Levenshtein).
-fn distance(left: &str, right: &str) -> usize {
-    let right: Vec<char> = right.chars().collect();
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (i, a) in left.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, &b) in right.iter().enumerate() {
-            let changed = diagonal + usize::from(a != b);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[right.len()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,7 +115,6 @@ mod tests {
         assert_eq!(nearest("ofline", codes()), Some("offline"));
         assert_eq!(nearest("handler_exit", codes()), Some("handler-exit"));
         assert_eq!(nearest("qqqqqqqq", codes()), None);
-        assert_eq!(distance("kitten", "sitting"), 3);
     }
 
     #[test]

@@ -129,9 +129,26 @@ pub(crate) fn visible(text: &str) -> String {
     text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
 }
 
+/// A number of bytes at a glance: `256 MB`, `2.4 MB`, `17 B`.
+pub(crate) fn bytes(count: u64) -> String {
+    let steps = [(1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB")];
+    match steps.into_iter().find(|&(unit, _)| count >= unit) {
+        Some((unit, name)) if count.is_multiple_of(unit) => format!("{} {name}", count / unit),
+        Some((unit, name)) => format!("{:.1} {name}", count as f64 / unit as f64),
+        None => format!("{count} B"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_are_shown_short() {
+        assert_eq!(bytes(256_000_000), "256 MB");
+        assert_eq!(bytes(2_408_297), "2.4 MB");
+        assert_eq!(bytes(999), "999 B");
+    }
 
     #[test]
     fn names_from_the_network_cannot_drive_the_terminal() {

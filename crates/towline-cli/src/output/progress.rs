@@ -1,7 +1,6 @@
 //! The bar: it counts bytes that the receiver has written, not bytes that left this machine.
 
-use super::Output;
-use crate::value::size::Size;
+use super::{Output, bytes};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
@@ -43,19 +42,19 @@ impl Progress {
     }
 
     /// The receiver has written this many bytes.
-    pub(crate) fn written(&mut self, bytes: u64) {
+    pub(crate) fn written(&mut self, done: u64) {
         let (label, size) = (&self.label, self.size);
         match &mut self.look {
             Look::Hidden => {}
-            Look::Bar(bar) => bar.set_position(bytes),
+            Look::Bar(bar) => bar.set_position(done),
             Look::Lines { last } => {
                 if due(last) {
-                    eprintln!("{label}: {} of {} written", Size(bytes), Size(size));
+                    eprintln!("{label}: {} of {} written", bytes(done), bytes(size));
                 }
             }
             Look::Json { last } => {
                 if due(last) {
-                    let line = serde_json::json!({"event": "progress", "what": label, "written": bytes, "size": size});
+                    let line = serde_json::json!({"event": "progress", "what": label, "written": done, "size": size});
                     eprintln!("{line}");
                 }
             }

@@ -1,8 +1,8 @@
 //! Points in time as people and programs read them.
 
-use crate::value::duration::Span;
 use jiff::Timestamp;
 use std::time::Duration;
+use towline_hub::config::units::Span;
 
 /// RFC 3339 in UTC, to the second; `never` for 0, which stands for "not known" on the wire.
 pub(crate) fn utc(unix_ms: u64) -> String {

@@ -1,5 +1,3 @@
-//! Values as people type them: durations, sizes, recipients.
+//! Values as people type them on the command line; durations and sizes are the configuration's own (`towline_hub::config::units`).
 
-pub(crate) mod duration;
 pub(crate) mod recipient;
-pub(crate) mod size;

@@ -1,1 +1,18 @@
-//! towline
+//! Lasting, authenticated sessions with lanes, messages and streams, over any network.
+
+pub mod client;
+pub mod identity;
+pub mod mail;
+pub mod server;
+pub mod session;
+pub mod ticket;
+mod tls;
+
+pub use client::{Client, ClientConfig, ConnectError};
+pub use identity::{Identity, IdentityError};
+pub use server::{Counters, Limits, Plugin, RunningServer, Server, ServerBuilder};
+pub use session::{Ended, EndedBy, LinkInfo, LinkState, OpenError, Permit, RecvError, RecvHalf, SendError, SendHalf};
+pub use session::{Session, Stream, Undecided};
+pub use ticket::{Ticket, TicketError};
+pub use towline_proto::ids::Lane;
+pub use towline_proto::wire::close::{Close, CloseCode};

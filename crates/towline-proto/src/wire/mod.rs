@@ -2,3 +2,5 @@
 
 pub mod close;
 pub mod cursor;
+pub mod hello;
+pub mod receive_state;

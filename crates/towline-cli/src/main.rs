@@ -1,5 +1,6 @@
 //! The program `towline`: hub, agent, and the commands that people and scripts give.
 
+mod agent;
 mod args;
 mod commands;
 mod exit;

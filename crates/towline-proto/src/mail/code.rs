@@ -154,6 +154,10 @@ codes! {
     28 NameTaken "name-taken" exit 4
         cause "Another device bears that name."
         cure "Choose another name, or revoke the other device first.";
+    /// The key belongs to no device of this hub.
+    29 UnknownKey "unknown-key" exit 4
+        cause "The key belongs to no device of this hub."
+        cure "Join first: the operator makes a ticket with `towline invite NAME`.";
 }
 
 impl fmt::Display for Code {

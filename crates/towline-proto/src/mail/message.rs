@@ -84,7 +84,8 @@ pub enum ToHub {
         #[n(3)]
         timeout_ms: u64,
     },
-    /// The `go` for this request came too late or could not be used: nothing ran and nothing was seen.
+    /// No request of this message up to and including this one has started, nor will one start: nothing ran and nothing
+    /// was seen.
     #[n(5)]
     NotStarted {
         /// Which message.
@@ -196,6 +197,13 @@ pub enum Question {
         /// The group's name, without `@`.
         #[n(0)]
         name: String,
+    },
+    /// Take a message of mine back, if it has not started. The answer is its status after that.
+    #[n(4)]
+    Withdraw {
+        /// Which message.
+        #[n(0)]
+        id: MessageId,
     },
 }
 
@@ -472,6 +480,13 @@ pub enum ToDevice {
         /// What is so now.
         #[n(1)]
         presence: Presence,
+    },
+    /// The outcome had been told before the device's report came: sign the report anew, marked late, and say it again.
+    #[n(18)]
+    Late {
+        /// Which message.
+        #[n(0)]
+        id: MessageId,
     },
     /// How many of a file's bytes the recipient has written, for the sender's progress bar.
     #[n(16)]

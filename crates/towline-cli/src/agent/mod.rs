@@ -1,0 +1,8 @@
+//! The agent: the program on a device that takes its messages, places or handles them, and sends what lies in its outbox.
+
+mod folder;
+mod names;
+mod place;
+mod run;
+mod store;
+mod tail;

@@ -4,3 +4,4 @@
 //! from the devices, and lets the operator look and act.
 
 pub mod config;
+pub mod store;

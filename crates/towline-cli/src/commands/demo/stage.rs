@@ -77,7 +77,7 @@ impl Stage {
         let home = self.home("hub");
         let listen = format!("127.0.0.1:{}", self.port);
         let http = format!("127.0.0.1:{}", self.http);
-        let args = ["hub", "--dev", "--listen", &listen, "--http", &http, "--advertise", &listen];
+        let args = ["hub", "--dev", "--listen", &listen, "--http", &http, "--announce", &listen];
         let command = self.program.daemon(&home, &args);
         let log = self.path("hub.log");
         self.crew.start("hub", command, log)?;

@@ -1,8 +1,11 @@
 //! The agent: the program on a device that takes its messages, places or handles them, and sends what lies in its outbox.
 
+mod config;
 mod folder;
+mod journal;
 mod names;
 mod place;
 mod run;
 mod store;
 mod tail;
+mod users;

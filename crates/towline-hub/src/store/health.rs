@@ -75,13 +75,15 @@ fn sound(connection: &Connection) -> Option<Census> {
     if verdict != "ok" {
         return None;
     }
-    let stored: i64 = connection.query_row("SELECT count(*) FROM meta WHERE name = 'census'", [], |row| row.get(0)).ok()?;
+    let stored: i64 =
+        connection.query_row("SELECT count(*) FROM meta WHERE name = 'census'", [], |row| row.get(0)).ok()?;
     if stored == 0 { empty(connection) } else { read_census(connection).ok()? }
 }
 
 /// A mailbox without a census must have no records: the first commit writes both.
 fn empty(connection: &Connection) -> Option<Census> {
-    let records = |table: Table| connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get::<_, i64>(0));
+    let records =
+        |table: Table| connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get::<_, i64>(0));
     Table::ALL.into_iter().all(|table| records(table) == Ok(0)).then(Census::default)
 }
 

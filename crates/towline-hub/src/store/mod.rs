@@ -13,6 +13,7 @@ mod checkpoint;
 mod error;
 mod failing;
 mod health;
+pub mod records;
 mod schema;
 mod sqlite;
 mod writer;

@@ -48,7 +48,8 @@ pub(crate) fn migrate(connection: &mut Connection, path: &Path, steps: &[Step]) 
         for step in &steps[found as usize..] {
             step(&transaction)?;
         }
-        transaction.execute_batch(&format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {known};"))?;
+        transaction
+            .execute_batch(&format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {known};"))?;
     }
     Ok(transaction.commit()?)
 }

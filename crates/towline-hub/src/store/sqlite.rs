@@ -87,8 +87,11 @@ pub(crate) fn apply(transaction: &Transaction<'_>, census: &mut Census, change: 
                 census.remove(*table, old);
             }
             census.add(*table, checksum);
-            prepared(transaction, &format!("INSERT OR REPLACE INTO {table} (key, record, checksum) VALUES (?1, ?2, ?3)"))?
-                .execute(params![key, record, checksum.to_bytes()])?;
+            prepared(
+                transaction,
+                &format!("INSERT OR REPLACE INTO {table} (key, record, checksum) VALUES (?1, ?2, ?3)"),
+            )?
+            .execute(params![key, record, checksum.to_bytes()])?;
         }
         Change::Delete { table, key } => {
             if let Some(old) = checksum_of(transaction, *table, key)? {
@@ -141,10 +144,20 @@ impl Reader {
                 .query_row(params![key], |row| Ok((row.get(0)?, row.get(1)?)))
                 .optional()?;
         match found {
-            Some((bytes, checksum)) if Checksum::of(table, key, &bytes).to_bytes()[..] == checksum[..] => Ok(Some(bytes)),
+            Some((bytes, checksum)) if Checksum::of(table, key, &bytes).to_bytes()[..] == checksum[..] => {
+                Ok(Some(bytes))
+            }
             Some(_) => Err(StoreError::Damaged { table }),
             None => Ok(None),
         }
+    }
+
+    /// Whether there is a record under `key`; its checksum is not looked at.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn has(&self, table: Table, key: &[u8]) -> Result<bool, StoreError> {
+        Ok(prepared(&self.connection, &format!("SELECT 1 FROM {table} WHERE key = ?1"))?.exists(params![key])?)
     }
 
     /// Every record of `table`, oldest first, that is what was written; damaged ones are passed over.

@@ -1,0 +1,82 @@
+use super::*;
+use tempfile::TempDir;
+
+fn parse(text: &str) -> (TempDir, Result<AgentConfig, ConfigError>) {
+    let home = tempfile::tempdir().unwrap();
+    let config = AgentConfig::parse(home.path(), Path::new("agent.toml"), text);
+    (home, config)
+}
+
+fn refused(text: &str) -> String {
+    parse(text).1.unwrap_err().to_string()
+}
+
+#[test]
+fn nothing_written_is_a_working_configuration() {
+    let (home, config) = parse("");
+    let config = config.unwrap();
+    assert_eq!(config.inbox.path(), home.path().canonicalize().unwrap().join("inbox"));
+    assert!(config.outbox.unwrap().path().ends_with("outbox"));
+    assert!(config.rules.rules.is_empty());
+    assert_eq!(config.drain, DEFAULT_DRAIN);
+}
+
+#[test]
+fn rules_are_read_in_their_order() {
+    let (_home, config) = parse(
+        r#"
+        outbox = ""
+        outbox_deadline = "10m"
+        [[rule]]
+        name = "print"
+        from = ["shop*"]
+        file = ["*.xml"]
+        command = ["/usr/bin/lp", "--", "{file}"]
+        timeout = "2m"
+        concurrency = 3
+        repeat = true
+        stdin = "file"
+        [[rule]]
+        name = "legacy"
+        save_to = "/tmp"
+        "#,
+    );
+    let config = config.unwrap();
+    assert!(config.outbox.is_none());
+    assert_eq!(config.outbox_deadline_ms, 600_000);
+    assert_eq!(config.rules.rules.iter().map(|rule| rule.name.as_str()).collect::<Vec<_>>(), ["print", "legacy"]);
+    let Action::Run(command) = &config.rules.rules[0].action else { panic!("a command") };
+    assert_eq!((command.timeout_ms, command.concurrency, command.repeat), (120_000, 3, true));
+    assert!(config.commands["print"].body_on_stdin);
+    let Action::SaveTo(folder) = &config.rules.rules[1].action else { panic!("a folder") };
+    assert!(config.folders.contains_key(folder));
+}
+
+#[test]
+fn a_misspelt_key_is_named_with_its_line_and_what_was_meant() {
+    let text = refused("inbox = \"in\"\n[[rule]]\nname = \"a\"\ncomand = [\"/bin/true\"]\n");
+    assert!(text.starts_with("agent.toml:4: ") && text.ends_with("did you mean `command`?"), "{text}");
+}
+
+#[test]
+fn rules_that_cannot_work_are_refused_by_name() {
+    let rule = |rest: &str| format!("[[rule]]\nname = \"a\"\n{rest}\n");
+    for (text, part) in [
+        (rule(""), "either"),
+        (rule("command = [\"/bin/true\"]\nsave_to = \"/tmp\""), "either"),
+        (rule("command = []"), "needs a program"),
+        (rule("command = [\"lp\"]"), "absolute"),
+        (rule("command = [\"/bin/{name}\"]"), "placeholder"),
+        (rule("command = [\"/bin/cat\", \"{nmae}\"]"), "unknown placeholder"),
+        (rule("command = [\"/bin/true\"]\ntimeout = \"0s\""), "timeout"),
+        (rule("command = [\"/bin/true\"]\nconcurrency = 0"), "concurrency"),
+        (rule("command = [\"/bin/true\"]\nuser = \"no-such-user\""), "no user"),
+        (rule("save_to = \"relative\""), "absolute"),
+        (rule("save_to = \"/no/such/folder\""), "No such file"),
+        (rule("save_to = \"/tmp\"\ntimeout = \"1s\""), "goes with `command`"),
+        (rule("save_to = \"/tmp\"") + &rule("save_to = \"/tmp\""), "name of its own"),
+    ] {
+        let refused = refused(&text);
+        assert!(refused.contains("rule `a`") && refused.contains(part), "{refused}");
+    }
+}

@@ -76,7 +76,8 @@ mod tests {
         let home = Home::find(Some(dir.path().into())).unwrap();
         std::fs::create_dir_all(home.device()).unwrap();
         assert_eq!(DeviceConfig::load(&home).unwrap_err().exit, Exit::Usage);
-        let config = DeviceConfig { name: "shop".into(), hub: KeyHash([7; 32]).to_string(), hosts: vec!["h:4433".into()] };
+        let config =
+            DeviceConfig { name: "shop".into(), hub: KeyHash([7; 32]).to_string(), hosts: vec!["h:4433".into()] };
         config.save(&home).unwrap();
         assert_eq!(DeviceConfig::load(&home), Ok(config));
         std::fs::write(home.device_config(), "name = \"shop\"\nhob = \"x\"\n").unwrap();

@@ -55,20 +55,24 @@ pub(crate) fn failure(error: &ConnectError, hosts: &[String]) -> Failure {
                 .tried(tried.iter().map(one))
                 .cure("see that `towline hub` runs there and that its port is open; then give the command again")
         }
-        ConnectError::WrongKey { .. } => Failure { code: Some("wrong-key"), ..Failure::new(Exit::NotPermitted, format!("{hub}: {error}")) }
-            .cure("join again with a new ticket if the hub was set up anew; otherwise something stands between you and it"),
-        ConnectError::Refused(close) => closed(close),
-        ConnectError::Tls(_) | ConnectError::Protocol(_) => {
-            Failure::new(Exit::Unreachable, format!("{hub}: {error}")).cure("see that this address is a Towline hub of the same version")
+        ConnectError::WrongKey { .. } => Failure {
+            code: Some("wrong-key"),
+            ..Failure::new(Exit::NotPermitted, format!("{hub}: {error}"))
         }
-        ConnectError::Timeout(_) => Failure::new(Exit::Unreachable, format!("{hub}: {error}")).cure("try again, or look at the hub's log"),
+        .cure("join again with a new ticket if the hub was set up anew; otherwise something stands between you and it"),
+        ConnectError::Refused(close) => closed(close),
+        ConnectError::Tls(_) | ConnectError::Protocol(_) => Failure::new(Exit::Unreachable, format!("{hub}: {error}"))
+            .cure("see that this address is a Towline hub of the same version"),
+        ConnectError::Timeout(_) => {
+            Failure::new(Exit::Unreachable, format!("{hub}: {error}")).cure("try again, or look at the hub's log")
+        }
     }
 }
 
 /// Why the hub ended the session.
 pub(crate) fn closed(close: &Close) -> Failure {
     let exit = Exit::from_number(close.code.exit_code()).unwrap_or(Exit::Error);
-    let what = if close.text.is_empty() { close.code.cause().to_owned() } else { close.text.clone() };
+    let what = if close.text().is_empty() { close.code.cause().to_owned() } else { close.text().to_owned() };
     Failure { code: Some(close.code.word()), ..Failure::new(exit, format!("the hub ended the session: {what}")) }
         .cure(close.code.cure())
 }

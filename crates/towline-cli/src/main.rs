@@ -3,9 +3,11 @@
 mod agent;
 mod args;
 mod commands;
+mod device;
 mod exit;
 mod failure;
 mod home;
+mod hub_link;
 mod logging;
 mod output;
 mod value;

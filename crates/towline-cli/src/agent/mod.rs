@@ -1,6 +1,6 @@
 //! The agent: the program on a device that takes its messages, places or handles them, and sends what lies in its outbox.
 
-mod config;
+pub(crate) mod config;
 mod folder;
 mod journal;
 mod names;

@@ -177,12 +177,7 @@ fn hidden_name(id: MessageId) -> String {
     format!(".towline-{id}.part")
 }
 
-fn rename_numbered(
-    from: &OpenFolder,
-    source: &str,
-    to: &OpenFolder,
-    placing: &Placing<'_>,
-) -> Result<String, Errno> {
+fn rename_numbered(from: &OpenFolder, source: &str, to: &OpenFolder, placing: &Placing<'_>) -> Result<String, Errno> {
     let numbers = (1..=MAX_NUMBER).map(|n| placing.name.numbered(n));
     for candidate in numbers.chain([placing.name.marked(&placing.id.to_string())]) {
         match rename_new(from, source, to, &candidate) {
@@ -199,9 +194,7 @@ fn rename_new(from: &OpenFolder, source: &str, to: &OpenFolder, name: &str) -> R
     match renameat_with(from.fd(), source, to.fd(), name, RenameFlags::NOREPLACE) {
         // Some network file systems do not know the flag. A link is refused just so where the name is taken;
         // `settle` takes the old name away.
-        Err(Errno::INVAL | Errno::NOSYS) => {
-            linkat(from.fd(), source, to.fd(), name, AtFlags::empty())
-        }
+        Err(Errno::INVAL | Errno::NOSYS) => linkat(from.fd(), source, to.fd(), name, AtFlags::empty()),
         result => result,
     }
 }

@@ -41,7 +41,10 @@ impl Join {
         DeviceConfig::of(&ticket, &name).save(&context.home)?;
         session.close(towline::Close::new(towline::CloseCode::Done));
         let home = context.home.device();
-        let human = format!("joined as {name}; key {}\nnext: `towline agent` takes what others send to it", identity.key_hash());
+        let human = format!(
+            "joined as {name}; key {}\nnext: `towline agent` takes what others send to it",
+            identity.key_hash()
+        );
         let json = serde_json::json!({
             "device": name.as_str(), "key": identity.key_hash().to_string(), "hub": ticket.hub.to_string(),
             "hosts": ticket.hosts, "folder": home,
@@ -59,8 +62,10 @@ impl Join {
                 read_ticket(file, &path.display().to_string())?
             }
             (None, None) => {
-                return Err(Failure::usage("no ticket: give it as an argument, as `-`, or by TOWLINE_TICKET or TOWLINE_TICKET_FILE")
-                    .cure("`towline invite NAME` on the hub makes one"));
+                return Err(Failure::usage(
+                    "no ticket: give it as an argument, as `-`, or by TOWLINE_TICKET or TOWLINE_TICKET_FILE",
+                )
+                .cure("`towline invite NAME` on the hub makes one"));
             }
         };
         parse(&text)
@@ -94,7 +99,10 @@ async fn spend(session: &Session, ticket: &Ticket) -> Result<DeviceName, Failure
     match ToDevice::from_bytes(&answer) {
         Ok(ToDevice::Joined { name }) => Ok(name),
         Ok(ToDevice::Denied { code, text }) => Err(Failure::coded(code, &text)),
-        _ => Err(Failure::new(Exit::Error, "the hub's answer to the ticket is not understood; is it newer than this program?")),
+        _ => Err(Failure::new(
+            Exit::Error,
+            "the hub's answer to the ticket is not understood; is it newer than this program?",
+        )),
     }
 }
 

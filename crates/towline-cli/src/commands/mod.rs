@@ -1,8 +1,12 @@
 //! One command one file: parse, apply and print together.
 
 mod completions;
+mod config;
+mod demo;
 mod explain;
+mod join;
 mod man;
+mod rule;
 
 use crate::args::Cli;
 use crate::exit::Exit;
@@ -15,6 +19,14 @@ use clap::{Parser, Subcommand};
 /// What the program can be asked to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Join a hub with a ticket
+    Join(join::Join),
+    /// Check or show configuration files
+    Config(config::Config),
+    /// Play an operator's day here: a hub, two devices, files, a failing handler, a crash
+    Demo(demo::Demo),
+    /// Look at the rules of this device's agent
+    Rule(rule::Rule),
     /// Explain a code: what has happened and what to do
     Explain(explain::Explain),
     /// Print a shell's completion script
@@ -65,10 +77,20 @@ fn run(cli: Cli, out: Output) -> Outcome {
     let default_log = cli.command.default_log();
     logging::start(cli.global.log.as_deref().unwrap_or(default_log), cli.global.json)?;
     let context = Context { out, home: Home::find(cli.global.home)? };
-    match cli.command {
-        Command::Explain(command) => command.run(&context),
-        Command::Completions(command) => command.run(&context),
-        Command::Man(command) => command.run(&context),
+    let runtime = tokio::runtime::Runtime::new()
+        .map_err(|error| Failure::new(Exit::Error, format!("cannot start the runtime: {error}")))?;
+    runtime.block_on(dispatch(cli.command, &context))
+}
+
+async fn dispatch(command: Command, context: &Context) -> Outcome {
+    match command {
+        Command::Join(command) => command.run(context).await,
+        Command::Config(command) => command.run(context),
+        Command::Rule(command) => command.run(context),
+        Command::Demo(command) => command.run(context).await,
+        Command::Explain(command) => command.run(context),
+        Command::Completions(command) => command.run(context),
+        Command::Man(command) => command.run(context),
     }
 }
 

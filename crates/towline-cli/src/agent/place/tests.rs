@@ -190,8 +190,10 @@ proptest! {
 }
 
 fn hostile_name() -> impl Strategy<Value = String> {
-    let corpus = ["../x", "/etc/x", "..", "a\0b", "CON", "\u{202e}gpj.exe", "a\nb", "\"'`", "-rf", ".hidden", "Ünïcödé 漢字"];
-    let corpus: Vec<String> = corpus.iter().map(ToString::to_string).chain(["x".repeat(255), "x".repeat(4_096)]).collect();
+    let corpus =
+        ["../x", "/etc/x", "..", "a\0b", "CON", "\u{202e}gpj.exe", "a\nb", "\"'`", "-rf", ".hidden", "Ünïcödé 漢字"];
+    let corpus: Vec<String> =
+        corpus.iter().map(ToString::to_string).chain(["x".repeat(255), "x".repeat(4_096)]).collect();
     prop_oneof![prop::sample::select(corpus), any::<String>(), "[./\\\\a-c\u{0}-\u{2}]{1,20}"]
 }
 

@@ -99,7 +99,9 @@ impl Program {
         let output = tokio::time::timeout(PATIENCE, command.output()).await;
         let (exit, stdout) = match output {
             Ok(Ok(output)) => (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned()),
-            Ok(Err(error)) => return Err(Failure::new(Exit::Error, format!("cannot run `{}`: {error}", line(home, args)))),
+            Ok(Err(error)) => {
+                return Err(Failure::new(Exit::Error, format!("cannot run `{}`: {error}", line(home, args))));
+            }
             Err(_) => (None, format!("still running after {} s; killed", PATIENCE.as_secs())),
         };
         Ok(Ran { exit, stdout, time: start.elapsed() })
@@ -130,7 +132,10 @@ mod tests {
 
     #[test]
     fn shown_commands_can_be_typed_again() {
-        assert_eq!(line(Path::new("/tmp/d"), &["send", "a b.xml", "shop:"]), "towline --home /tmp/d send 'a b.xml' shop:");
+        assert_eq!(
+            line(Path::new("/tmp/d"), &["send", "a b.xml", "shop:"]),
+            "towline --home /tmp/d send 'a b.xml' shop:"
+        );
         assert_eq!(quoted("it's"), r"'it'\''s'");
         assert_eq!(quoted(""), "''");
     }

@@ -37,8 +37,8 @@ impl Stage {
     /// Makes the directory and finds two free ports.
     pub(super) fn build(out: Output, fault: Option<Fault>, size: u64, keep: bool) -> Result<Self, Failure> {
         let dir = fresh_dir()?;
-        let (port, http) = free_ports()
-            .map_err(|error| Failure::new(Exit::Error, format!("no free port on 127.0.0.1: {error}")))?;
+        let (port, http) =
+            free_ports().map_err(|error| Failure::new(Exit::Error, format!("no free port on 127.0.0.1: {error}")))?;
         Ok(Self { program: Program::find(out)?, crew: Crew::default(), fault, size, dir, keep, port, http })
     }
 

@@ -23,7 +23,11 @@ pub(crate) async fn hub_killed(stage: &mut Stage) -> Result<Row, Failure> {
     let mut args = vec!["send"];
     args.extend(words.iter().map(String::as_str));
     args.extend(["shop:", stage.deadline(), "--wait=50s", "--quiet"]);
-    stage.program.show(&format!("towline --home {} send {}/note-*.txt shop: --wait=50s --quiet &", office.display(), stage.dir().display()));
+    stage.program.show(&format!(
+        "towline --home {} send {}/note-*.txt shop: --wait=50s --quiet &",
+        office.display(),
+        stage.dir().display()
+    ));
     let program = stage.program.clone();
     let home = office.clone();
     let args: Vec<String> = args.into_iter().map(str::to_owned).collect();

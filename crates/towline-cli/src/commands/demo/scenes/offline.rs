@@ -21,7 +21,9 @@ pub(crate) async fn expires(stage: &mut Stage) -> Result<Row, Failure> {
     let mut row = Row::new("text to a stopped device", TEXT.len() as u64, ran.time);
     told(stage, &ran, &mut row).await?;
     let outcome = row.outcome.clone();
-    row.expect(outcome.starts_with("expired: offline since "), || format!("`expired: offline since …` was due, not `{outcome}`"));
+    row.expect(outcome.starts_with("expired: offline since "), || {
+        format!("`expired: offline since …` was due, not `{outcome}`")
+    });
     row.expect(row.exit == Some(7), || format!("exit code 7 was due, not {:?}", ran.exit));
     row.expect(ended_badly.is_none(), || ended_badly.unwrap_or_default());
     Ok(row)

@@ -47,14 +47,14 @@ fn furnish_the_shop(stage: &Stage) -> Result<(), Failure> {
 [[rule]]
 name = "print-order"
 from = ["office"]
-match = "*.xml"
+file = ["*.xml"]
 command = ["{print}", "{{file}}"]
 timeout = "30s"
 
 [[rule]]
 name = "take-note"
 from = ["office"]
-match = "note-*.txt"
+file = ["note-*.txt"]
 command = ["{note}", "{{file}}"]
 timeout = "30s"
 "#
@@ -86,5 +86,8 @@ cp "$1" "$(dirname "$0")/printed/order.xml" && echo "printed order $(sed -n 's:.
 
 fn take_note(times: usize) -> String {
     let take = "cat \"$1\" >> \"$(dirname \"$0\")/notes.log\"\n";
-    format!("#!/bin/sh\n# Stands for a program that must never do a thing twice: it keeps a log.\n{}", take.repeat(times))
+    format!(
+        "#!/bin/sh\n# Stands for a program that must never do a thing twice: it keeps a log.\n{}",
+        take.repeat(times)
+    )
 }

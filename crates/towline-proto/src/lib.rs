@@ -5,5 +5,6 @@
 pub mod ids;
 pub mod limits;
 pub mod mail;
+pub mod session;
 pub mod time;
 pub mod wire;

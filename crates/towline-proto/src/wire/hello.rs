@@ -8,21 +8,21 @@
 //! server   := "TWLS" ‖ version varint ‖ verdict ‖ features
 //! verdict  := 0 (new) ‖ session [16] ‖ params | 1 (joined) ‖ state | 2 (gone) | 3 (refused) ‖ close
 //! params   := max_message ‖ stream_credit ‖ session_credit ‖ max_streams ‖ resume_time_ms       (varints)
+//! state    := see `wire::receive_state`
 //! features := count varint (≤ 64) ‖ count × (type varint ‖ length varint (≤ 1,024) ‖ value)
 //! ```
 
 mod params;
-mod state;
 #[cfg(test)]
 mod tests;
 
 use super::close::Close;
 use super::cursor::{DecodeError, Reader, put_prefixed, put_varint};
+use super::receive_state::ReceiveState;
 use crate::ids::SessionId;
-use crate::limits::{MAX_FEATURE_BYTES, MAX_FEATURES, MAX_HELLO_BYTES};
+use crate::limits::{MAX_FEATURE_BYTES, MAX_FEATURES, MAX_HELLO_BYTES, MAX_STATE_RANGES};
 use core::ops::RangeInclusive;
 pub use params::Params;
-pub use state::{ReceiveState, StreamState};
 
 /// The versions that this crate speaks.
 pub const VERSIONS: RangeInclusive<u64> = 1..=1;
@@ -35,6 +35,9 @@ pub const SERVER_MAGIC: [u8; 4] = *b"TWLS";
 
 /// Something a peer can do beyond its version: a type and a value. Types that one does not know are ignored.
 pub type Feature = (u64, Vec<u8>);
+
+/// What the rest of a joining hello may take, in bytes; the state of received streams has what is left of the limit.
+const REST_OF_HELLO_BYTES: usize = 16 * 1024;
 
 /// A feature type that means nothing and never will: peers send it now and then, so that ignoring stays tested.
 pub const RESERVED_FEATURE: u64 = 0x21;
@@ -112,7 +115,7 @@ impl ClientHello {
                 body.push(1);
                 body.extend_from_slice(&session.0);
                 body.extend_from_slice(proof);
-                received.encode(&mut body);
+                encode_state(received, &mut body);
             }
         }
         self.params.encode(&mut body);
@@ -151,7 +154,7 @@ impl ServerHello {
             }
             Verdict::Joined { received } => {
                 body.push(1);
-                received.encode(&mut body);
+                encode_state(received, &mut body);
             }
             Verdict::Gone => body.push(2),
             Verdict::Refused(close) => {
@@ -220,6 +223,21 @@ fn decode_verdict(reader: &mut Reader<'_>) -> Result<Verdict, DecodeError> {
         2 => Ok(Verdict::Gone),
         3 => Ok(Verdict::Refused(Close::decode(reader)?)),
         _ => Err(DecodeError::Invalid { what: "verdict" }),
+    }
+}
+
+/// Appends the state, with as many ranges per stream as fit. What is not stated is sent again, and dropped then.
+fn encode_state(received: &ReceiveState, out: &mut Vec<u8>) {
+    let begin = out.len();
+    received.encode(out);
+    let mut ranges = MAX_STATE_RANGES;
+    while out.len() - begin > MAX_HELLO_BYTES - REST_OF_HELLO_BYTES {
+        assert!(ranges > 0, "without ranges the most streams fit");
+        ranges /= 2;
+        let mut shorter = received.clone();
+        shorter.streams.iter_mut().for_each(|stream| stream.ranges.truncate(ranges));
+        out.truncate(begin);
+        shorter.encode(out);
     }
 }
 

@@ -3,3 +3,4 @@
 pub mod close;
 pub mod cursor;
 pub mod hello;
+pub mod receive_state;

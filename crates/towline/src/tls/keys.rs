@@ -13,7 +13,7 @@ const SPKI_PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0
 /// A key file that is not an Ed25519 key in PKCS#8.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not an Ed25519 private key in PKCS#8")]
-pub struct NotAKey;
+pub(crate) struct NotAKey;
 
 /// An Ed25519 key pair with its PKCS#8 form and the self-signed certificate it is shown with.
 pub(crate) struct KeyPair {

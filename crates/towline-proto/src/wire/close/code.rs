@@ -140,8 +140,8 @@ close_codes! {
         "The hello could not be read."
         "A bug in the peer, or no Towline peer at all; check the port, update both sides.";
     HelloExpected 34 "hello-expected" Peer No ERROR
-        "Something came before the hello, or a second hello."
-        "A bug in the peer: update it.";
+        "What came first was no hello."
+        "Probably no Towline peer: check the address and port; else update both sides.";
     HandshakeTimeout 35 "handshake-timeout" Peer Yes UNREACHABLE
         "TLS and hello were not complete in time."
         "Look at the network between the two, and at the load of the slower side.";

@@ -2,6 +2,7 @@
 
 mod agent;
 mod args;
+mod attached;
 mod commands;
 mod device;
 mod exit;
@@ -11,6 +12,7 @@ mod hub_link;
 mod logging;
 mod output;
 mod value;
+mod word;
 
 use std::process::ExitCode;
 

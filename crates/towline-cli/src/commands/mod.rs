@@ -6,7 +6,11 @@ mod demo;
 mod explain;
 mod join;
 mod man;
+mod ping;
 mod rule;
+mod send;
+mod status;
+mod who;
 
 use crate::args::Cli;
 use crate::exit::Exit;
@@ -21,6 +25,14 @@ use clap::{Parser, Subcommand};
 pub(crate) enum Command {
     /// Join a hub with a ticket
     Join(join::Join),
+    /// Send files, standard input or a text to devices
+    Send(send::Send),
+    /// Say where a message stands; the exit code is its outcome's, 6 if there is none yet
+    Status(status::Status),
+    /// Say which devices are online, and since when
+    Who(who::Who),
+    /// Have a device's agent answer
+    Ping(ping::Ping),
     /// Check or show configuration files
     Config(config::Config),
     /// Play an operator's day here: a hub, two devices, files, a failing handler, a crash
@@ -86,6 +98,10 @@ async fn dispatch(command: Command, context: &Context) -> Outcome {
     match command {
         Command::Join(command) => command.run(context).await,
         Command::Config(command) => command.run(context),
+        Command::Send(command) => command.run(context).await,
+        Command::Status(command) => command.run(context).await,
+        Command::Who(command) => command.run(context).await,
+        Command::Ping(command) => command.run(context).await,
         Command::Rule(command) => command.run(context),
         Command::Demo(command) => command.run(context).await,
         Command::Explain(command) => command.run(context),

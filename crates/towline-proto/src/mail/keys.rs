@@ -25,3 +25,21 @@ pub trait Crypto {
     /// Whether `signature` over `bytes` was made by the holder of `key`.
     fn verify(&self, key: &PublicKey, bytes: &[u8], signature: &Signature) -> bool;
 }
+
+impl<T: Crypto + ?Sized> Crypto for &T {
+    fn digest(&self, bytes: &[u8]) -> Digest {
+        (**self).digest(bytes)
+    }
+    fn key_hash(&self, key: &PublicKey) -> KeyHash {
+        (**self).key_hash(key)
+    }
+    fn sign(&self, bytes: &[u8]) -> Signature {
+        (**self).sign(bytes)
+    }
+    fn public_key(&self) -> PublicKey {
+        (**self).public_key()
+    }
+    fn verify(&self, key: &PublicKey, bytes: &[u8], signature: &Signature) -> bool {
+        (**self).verify(key, bytes, signature)
+    }
+}

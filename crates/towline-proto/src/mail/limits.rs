@@ -17,6 +17,10 @@ pub const MAX_TIMEOUT_MS: u64 = 24 * 3_600_000;
 /// milliseconds. With it, and half of 5 s left for the way, the sender knows by `go` + timeout + 5 s.
 pub const UNCLEAR_GRACE_MS: u64 = 2_500;
 
+/// How long after a restart the hub still waits for the words of runs whose time passed while it was down, in
+/// milliseconds: the devices must first notice, connect and attach again.
+pub const RESTART_GRACE_MS: u64 = 15_000;
+
 /// How long a live message may stay unconfirmed by the recipient's session, in milliseconds.
 pub const LIVE_CONFIRM_MS: u64 = 15_000;
 

@@ -149,7 +149,8 @@ pub enum JournalWrite {
 /// One thing to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
-    /// Say this to the hub.
+    /// Say this to the hub, on the session that was attached when this was put out; if that one is over, drop it
+    /// (`Attached` says everything anew).
     Say {
         /// On which lane's permanent stream.
         lane: Lane,

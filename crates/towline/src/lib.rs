@@ -1,8 +1,10 @@
 //! Lasting, authenticated sessions with lanes, messages and streams, over any network.
 
 pub mod client;
+pub mod connection;
 pub mod identity;
 pub mod mail;
+pub mod pump;
 pub mod server;
 pub mod session;
 pub mod ticket;

@@ -37,6 +37,8 @@ pub(super) struct RecvHalf {
     highest: u64,
     pub(super) limit: u64,
     window: u64,
+    /// How far was read when the window last grew.
+    grown_at: u64,
     ending: Ending,
     /// The peer waits to reach this offset.
     need: Option<u64>,
@@ -58,6 +60,7 @@ impl RecvHalf {
             highest: 0,
             limit,
             window: limit,
+            grown_at: 0,
             ending: Ending::Not,
             need: None,
             as_complete: false,
@@ -268,8 +271,10 @@ impl RecvHalf {
 
     /// The peer says how far it wants to go. A reader that keeps up and a sender that waits: the window is too small.
     pub(super) fn peer_needs(&mut self, need: u64) {
-        let unread = self.contiguous - self.ring.base();
-        if unread < self.window / 4 && need > self.limit {
+        // Read since the window last grew, not unread now: this word may overtake the bytes that filled the window.
+        let read = self.ring.base() - self.grown_at;
+        if read >= self.window / 2 && need > self.limit {
+            self.grown_at = self.ring.base();
             self.window = (self.window * 2).min(WINDOW_MAX_BYTES);
         }
         self.need = Some(need);

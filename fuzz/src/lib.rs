@@ -1,0 +1,3 @@
+//! Fuzzing of everything that reads what a peer sends.
+
+pub mod decoders;

@@ -10,6 +10,7 @@ mod failure;
 mod home;
 mod hub_link;
 mod logging;
+mod operator;
 mod output;
 mod value;
 mod word;

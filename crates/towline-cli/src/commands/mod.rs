@@ -3,10 +3,14 @@
 mod completions;
 mod config;
 mod demo;
+mod device;
 mod explain;
+mod hub;
+mod invite;
 mod join;
 mod man;
 mod ping;
+mod policy;
 mod rule;
 mod send;
 mod status;
@@ -23,6 +27,10 @@ use clap::{Parser, Subcommand};
 /// What the program can be asked to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Run the hub
+    Hub(hub::Hub),
+    /// Make a ticket for a new device, on the hub's machine
+    Invite(invite::Invite),
     /// Join a hub with a ticket
     Join(join::Join),
     /// Send files, standard input or a text to devices
@@ -33,6 +41,10 @@ pub(crate) enum Command {
     Who(who::Who),
     /// Have a device's agent answer
     Ping(ping::Ping),
+    /// List, rename and revoke devices, on the hub's machine
+    Device(device::Device),
+    /// Ask the hub's policy, on the hub's machine
+    Policy(policy::Policy),
     /// Check or show configuration files
     Config(config::Config),
     /// Play an operator's day here: a hub, two devices, files, a failing handler, a crash
@@ -96,6 +108,10 @@ fn run(cli: Cli, out: Output) -> Outcome {
 
 async fn dispatch(command: Command, context: &Context) -> Outcome {
     match command {
+        Command::Hub(command) => command.run(context).await,
+        Command::Invite(command) => command.run(context),
+        Command::Device(command) => command.run(context),
+        Command::Policy(command) => command.run(context),
         Command::Join(command) => command.run(context).await,
         Command::Config(command) => command.run(context),
         Command::Send(command) => command.run(context).await,
@@ -113,6 +129,9 @@ async fn dispatch(command: Command, context: &Context) -> Outcome {
 impl Command {
     /// Commands that run on tell what they do; the others are silent unless asked.
     const fn default_log(&self) -> &'static str {
-        "error"
+        match self {
+            Self::Hub(_) => "info",
+            _ => "error",
+        }
     }
 }

@@ -103,7 +103,8 @@ impl Hub {
             builder = builder.listen(address);
         }
         let told = |address: String| move |error| StartError::Listen { address, error };
-        let server = builder.serve(HubPlugin { events: events.clone() }).await.map_err(told(config.listen.join(", ")))?;
+        let server =
+            builder.serve(HubPlugin { events: events.clone() }).await.map_err(told(config.listen.join(", ")))?;
         let listen = server.local_addrs().to_vec();
         let http = match config.http.as_str() {
             "off" => None,
@@ -137,8 +138,7 @@ impl Hub {
 
         let server = Arc::new(tokio::sync::Mutex::new(Some(server)));
         let socket = config.admin_socket();
-        let listener =
-            admin::serve::bind(&socket).map_err(|error| StartError::Io { path: socket.clone(), error })?;
+        let listener = admin::serve::bind(&socket).map_err(|error| StartError::Io { path: socket.clone(), error })?;
         let operator = Operator { events: events.clone() };
         let mut helpers = vec![tokio::spawn(admin::serve::serve(listener, operator)).abort_handle()];
         if let Some(listener) = http {
@@ -152,7 +152,17 @@ impl Hub {
             helpers.push(tokio::spawn(serve).abort_handle());
         }
         let core = Some(core);
-        Ok(RunningHub { server, info, events, serving, core, helpers, admin_socket: socket, drain: config.drain.0, _lock: lock })
+        Ok(RunningHub {
+            server,
+            info,
+            events,
+            serving,
+            core,
+            helpers,
+            admin_socket: socket,
+            drain: config.drain.0,
+            _lock: lock,
+        })
     }
 }
 

@@ -101,7 +101,9 @@ impl Bodies {
     /// # Errors
     /// If the spool cannot be opened.
     pub fn arrival(&self, id: MessageId, size: u64, root: Digest) -> Result<Arc<Arrival>, StoreError> {
-        if let Some(arrival) = self.state().arriving.get(&id).filter(|known| known.size() == size && known.root() == root) {
+        if let Some(arrival) =
+            self.state().arriving.get(&id).filter(|known| known.size() == size && known.root() == root)
+        {
             return Ok(arrival.clone());
         }
         let path = self.spool_file(id);

@@ -144,7 +144,8 @@ impl Life {
 
     fn until_next_timer(&self) -> Duration {
         let now_ms = clock::now().boot_ms();
-        let next = self.core.poll_timeout().map_or(LONGEST_SLEEP, |at| Duration::from_millis(at.saturating_sub(now_ms)));
+        let next =
+            self.core.poll_timeout().map_or(LONGEST_SLEEP, |at| Duration::from_millis(at.saturating_sub(now_ms)));
         next.min(LONGEST_SLEEP)
     }
 
@@ -273,7 +274,8 @@ impl Life {
             Output::TakeBody { session, id, lane, size, root } => {
                 self.takes.expect(id, session);
                 let Some(port) = self.ports.get(&session) else { return };
-                let asking = Asking { bodies: self.bodies.clone(), takes: self.takes.clone(), events: self.events.clone(), id };
+                let asking =
+                    Asking { bodies: self.bodies.clone(), takes: self.takes.clone(), events: self.events.clone(), id };
                 match self.bodies.arrival(id, size, root) {
                     Ok(arrival) if arrival.is_full() => {
                         tokio::spawn(upload::settle(asking.bodies, asking.takes, asking.events, id, arrival));

@@ -20,6 +20,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 use towline::{Identity, IdentityError, RunningServer, Server};
 use towline_proto::ids::KeyHash;
+use towline_proto::mail::hub::io::Input;
+use towline_proto::mail::policy::Policy;
 
 /// Why a hub did not start.
 #[derive(Debug, thiserror::Error)]
@@ -195,6 +197,11 @@ impl RunningHub {
     /// Waits until the operator asks for the end.
     pub async fn shutdown_requested(&self) {
         self.info.shutdown.notified().await;
+    }
+
+    /// Puts another policy in force, for live sessions too.
+    pub async fn set_policy(&self, policy: Policy) {
+        let _ = self.events.send(Event::Input(Input::Policy(Box::new(policy)))).await;
     }
 
     /// Takes nothing new, tells every session, commits what was handed in, and ends.

@@ -273,7 +273,6 @@ impl Life {
             Output::Deliver { session, lane, id } => self.deliver(session, lane, id),
             Output::TakeBody { session, id, lane, size, root } => {
                 self.takes.expect(id, session);
-                let Some(port) = self.ports.get(&session) else { return };
                 let asking =
                     Asking { bodies: self.bodies.clone(), takes: self.takes.clone(), events: self.events.clone(), id };
                 match self.bodies.arrival(id, size, root) {
@@ -281,7 +280,6 @@ impl Life {
                         tokio::spawn(upload::settle(asking.bodies, asking.takes, asking.events, id, arrival));
                     }
                     Ok(arrival) => {
-                        let _ = port;
                         self.say(session, lane, &ToDevice::SendBody { id, offset: arrival.written() });
                     }
                     Err(error) => {

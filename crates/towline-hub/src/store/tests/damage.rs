@@ -1,6 +1,8 @@
 use super::*;
 use std::collections::BTreeMap;
 
+type Content = BTreeMap<(Table, Vec<u8>), Vec<u8>>;
+
 /// The records of the sample: every table, sizes around a page's border, one over several pages.
 fn sample() -> Vec<Change> {
     let mut changes = Vec::new();
@@ -15,7 +17,7 @@ fn sample() -> Vec<Change> {
     changes
 }
 
-fn content(path: &Path) -> (BTreeMap<(Table, Vec<u8>), Vec<u8>>, Vec<Damage>) {
+fn content(path: &Path) -> (Content, Vec<Damage>) {
     let mailbox = Mailbox::open(path).expect("opens whatever happened to it");
     let reader = mailbox.reader().expect("reads");
     let mut content = BTreeMap::new();
@@ -28,7 +30,7 @@ fn content(path: &Path) -> (BTreeMap<(Table, Vec<u8>), Vec<u8>>, Vec<Damage>) {
 }
 
 /// Opens a copy of `bytes`, and checks that whatever is missing or wrong was told and that nothing wrong is served.
-fn judge(name: &str, bytes: &[u8], whole: &BTreeMap<(Table, Vec<u8>), Vec<u8>>) -> usize {
+fn judge(name: &str, bytes: &[u8], whole: &Content) -> usize {
     let (_folder, path) = folder();
     std::fs::write(&path, bytes).expect("written");
     let (found, damage) = match std::panic::catch_unwind(|| content(&path)) {

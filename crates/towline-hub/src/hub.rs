@@ -20,6 +20,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 use towline::{Identity, IdentityError, RunningServer, Server};
 use towline_proto::ids::KeyHash;
+use towline_proto::mail::hub::io::Input;
+use towline_proto::mail::policy::Policy;
 
 /// Why a hub did not start.
 #[derive(Debug, thiserror::Error)]
@@ -103,7 +105,8 @@ impl Hub {
             builder = builder.listen(address);
         }
         let told = |address: String| move |error| StartError::Listen { address, error };
-        let server = builder.serve(HubPlugin { events: events.clone() }).await.map_err(told(config.listen.join(", ")))?;
+        let server =
+            builder.serve(HubPlugin { events: events.clone() }).await.map_err(told(config.listen.join(", ")))?;
         let listen = server.local_addrs().to_vec();
         let http = match config.http.as_str() {
             "off" => None,
@@ -137,8 +140,7 @@ impl Hub {
 
         let server = Arc::new(tokio::sync::Mutex::new(Some(server)));
         let socket = config.admin_socket();
-        let listener =
-            admin::serve::bind(&socket).map_err(|error| StartError::Io { path: socket.clone(), error })?;
+        let listener = admin::serve::bind(&socket).map_err(|error| StartError::Io { path: socket.clone(), error })?;
         let operator = Operator { events: events.clone() };
         let mut helpers = vec![tokio::spawn(admin::serve::serve(listener, operator)).abort_handle()];
         if let Some(listener) = http {
@@ -152,7 +154,17 @@ impl Hub {
             helpers.push(tokio::spawn(serve).abort_handle());
         }
         let core = Some(core);
-        Ok(RunningHub { server, info, events, serving, core, helpers, admin_socket: socket, drain: config.drain.0, _lock: lock })
+        Ok(RunningHub {
+            server,
+            info,
+            events,
+            serving,
+            core,
+            helpers,
+            admin_socket: socket,
+            drain: config.drain.0,
+            _lock: lock,
+        })
     }
 }
 
@@ -185,6 +197,11 @@ impl RunningHub {
     /// Waits until the operator asks for the end.
     pub async fn shutdown_requested(&self) {
         self.info.shutdown.notified().await;
+    }
+
+    /// Puts another policy in force, for live sessions too.
+    pub async fn set_policy(&self, policy: Policy) {
+        let _ = self.events.send(Event::Input(Input::Policy(Box::new(policy)))).await;
     }
 
     /// Takes nothing new, tells every session, commits what was handed in, and ends.

@@ -69,7 +69,14 @@ impl Arrival {
             }
         }
         let sink = Mutex::new(Sink { file: Some((file, hasher)), written });
-        Ok(Self { size, root, sink, turn: AtomicU64::new(0), settling: AtomicBool::new(false), state: watch::Sender::new(ArrivalState::Growing(written)) })
+        Ok(Self {
+            size,
+            root,
+            sink,
+            turn: AtomicU64::new(0),
+            settling: AtomicBool::new(false),
+            state: watch::Sender::new(ArrivalState::Growing(written)),
+        })
     }
 
     /// The body's length in bytes, as its envelope says.
@@ -186,6 +193,8 @@ impl Turn<'_> {
 }
 
 /// Runs `work` where it may block.
-pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
 }

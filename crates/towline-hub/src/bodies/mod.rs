@@ -101,7 +101,9 @@ impl Bodies {
     /// # Errors
     /// If the spool cannot be opened.
     pub fn arrival(&self, id: MessageId, size: u64, root: Digest) -> Result<Arc<Arrival>, StoreError> {
-        if let Some(arrival) = self.state().arriving.get(&id).filter(|known| known.size() == size && known.root() == root) {
+        if let Some(arrival) =
+            self.state().arriving.get(&id).filter(|known| known.size() == size && known.root() == root)
+        {
             return Ok(arrival.clone());
         }
         let path = self.spool_file(id);
@@ -174,13 +176,19 @@ impl Bodies {
             let state = self.state();
             (state.arriving.get(&id).cloned(), state.of_message.get(&id).copied())
         };
-        if let Some(root) = root {
-            let path = self.file(root);
-            let file = File::open(&path).map_err(StoreError::io("open", &path))?;
-            return Source::whole(file).map(Some).map_err(StoreError::io("read", &path));
+        // The spool first: while a body is moved to its place it is at one of both, and leaves the spool last.
+        if let Some(arrival) = arrival {
+            let path = self.spool_file(id);
+            match Source::growing(&path, &arrival) {
+                Ok(source) => return Ok(Some(source)),
+                Err(error) if root.is_some() && error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(StoreError::io("open", &path)(error)),
+            }
         }
-        let path = self.spool_file(id);
-        arrival.map(|arrival| Source::growing(&path, &arrival).map_err(StoreError::io("open", &path))).transpose()
+        let Some(root) = root else { return Ok(None) };
+        let path = self.file(root);
+        let file = File::open(&path).map_err(StoreError::io("open", &path))?;
+        Source::whole(file).map(Some).map_err(StoreError::io("read", &path))
     }
 }
 

@@ -10,7 +10,8 @@ const BOOT_ID_FILE: &str = "/proc/sys/kernel/random/boot_id";
 /// What the clocks show now.
 pub(crate) fn now() -> HubTime {
     let boot = clock_gettime(ClockId::Boottime);
-    let boot_us = u64::try_from(boot.tv_sec).unwrap_or(0) * 1_000_000 + u64::try_from(boot.tv_nsec).unwrap_or(0) / 1_000;
+    let boot_us =
+        u64::try_from(boot.tv_sec).unwrap_or(0) * 1_000_000 + u64::try_from(boot.tv_nsec).unwrap_or(0) / 1_000;
     let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     HubTime { boot_us, wall_ms: u64::try_from(wall.as_millis()).unwrap_or(u64::MAX) }
 }

@@ -19,17 +19,11 @@ pub(crate) type Events = mpsc::Sender<Event>;
 /// One thing for the core's task.
 pub(crate) enum Event {
     /// A session began. The seat comes back, unless the hub cannot take sessions now.
-    Opened {
-        session: Session,
-        seat: oneshot::Sender<Seat>,
-    },
+    Opened { session: Session, seat: oneshot::Sender<Seat> },
     /// Something for the core itself.
     Input(Input),
     /// An operator asks.
-    Admin {
-        command: Command,
-        reply: oneshot::Sender<Answer>,
-    },
+    Admin { command: Command, reply: oneshot::Sender<Answer> },
     /// The hub is about to end: accept nothing new.
     Drain,
     /// End: commit what was handed in, then answer.

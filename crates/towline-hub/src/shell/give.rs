@@ -22,7 +22,13 @@ pub(crate) enum Giving {
 }
 
 /// Gives the body from `offset` on, until it is confirmed or `stop` is dropped.
-pub(crate) async fn give(session: Session, id: MessageId, offset: u64, mut from: Giving, mut stop: oneshot::Receiver<()>) {
+pub(crate) async fn give(
+    session: Session,
+    id: MessageId,
+    offset: u64,
+    mut from: Giving,
+    mut stop: oneshot::Receiver<()>,
+) {
     let opened = tokio::select! {
         _ = &mut stop => return,
         opened = open(&session) => opened,
@@ -74,7 +80,10 @@ impl Giving {
     async fn read(&mut self, at: u64) -> std::io::Result<Bytes> {
         match self {
             Self::File(source) => source.read(at).await,
-            Self::Inline(bytes) => Ok(usize::try_from(at).ok().filter(|&at| at < bytes.len()).map_or_else(Bytes::new, |at| bytes.slice(at..))),
+            Self::Inline(bytes) => Ok(usize::try_from(at)
+                .ok()
+                .filter(|&at| at < bytes.len())
+                .map_or_else(Bytes::new, |at| bytes.slice(at..))),
         }
     }
 }

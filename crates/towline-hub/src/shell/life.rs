@@ -144,7 +144,8 @@ impl Life {
 
     fn until_next_timer(&self) -> Duration {
         let now_ms = clock::now().boot_ms();
-        let next = self.core.poll_timeout().map_or(LONGEST_SLEEP, |at| Duration::from_millis(at.saturating_sub(now_ms)));
+        let next =
+            self.core.poll_timeout().map_or(LONGEST_SLEEP, |at| Duration::from_millis(at.saturating_sub(now_ms)));
         next.min(LONGEST_SLEEP)
     }
 
@@ -272,14 +273,13 @@ impl Life {
             Output::Deliver { session, lane, id } => self.deliver(session, lane, id),
             Output::TakeBody { session, id, lane, size, root } => {
                 self.takes.expect(id, session);
-                let Some(port) = self.ports.get(&session) else { return };
-                let asking = Asking { bodies: self.bodies.clone(), takes: self.takes.clone(), events: self.events.clone(), id };
+                let asking =
+                    Asking { bodies: self.bodies.clone(), takes: self.takes.clone(), events: self.events.clone(), id };
                 match self.bodies.arrival(id, size, root) {
                     Ok(arrival) if arrival.is_full() => {
                         tokio::spawn(upload::settle(asking.bodies, asking.takes, asking.events, id, arrival));
                     }
                     Ok(arrival) => {
-                        let _ = port;
                         self.say(session, lane, &ToDevice::SendBody { id, offset: arrival.written() });
                     }
                     Err(error) => {

@@ -17,7 +17,7 @@ use towline_proto::mail::hub::io::{Input, Lookup, Output, SessionKey, Snapshot, 
 use towline_proto::mail::hub::record::{BodyPlace, DeviceRecord, MessageRecord, Phase};
 use towline_proto::mail::hub::{HubConfig, HubCore};
 use towline_proto::mail::keys::{Crypto, PublicKey};
-use towline_proto::mail::message::{Role, ToDevice, ToHub};
+use towline_proto::mail::message::{Answer, Question, Role, ToDevice, ToHub};
 use towline_proto::mail::outcome::{Outcome, State};
 use towline_proto::mail::policy::Policy;
 
@@ -303,15 +303,11 @@ impl World {
             Event::StartHub => self.start_hub(),
             Event::CrashAgent(device) => self.crash_agent(device),
             Event::StartAgent(device) => self.start_agent(device),
-            Event::ToHub(session, message) => {
-                if self.sessions.contains_key(&session) {
-                    self.hub(Input::Said { session, message });
-                }
+            Event::ToHub(session, message) if self.sessions.contains_key(&session) => {
+                self.hub(Input::Said { session, message });
             }
-            Event::ToDevice(session, device, message) => {
-                if self.devices[device].session == Some(session) {
-                    self.heard(device, *message);
-                }
+            Event::ToDevice(session, device, message) if self.devices[device].session == Some(session) => {
+                self.heard(device, *message);
             }
             Event::Commit(life) if life == self.hub_life => self.commit(),
             Event::Sync(device, life) if life == self.devices[device].life => self.sync(device),
@@ -387,7 +383,9 @@ impl World {
         }
         self.pending.push_back(step);
         let life = self.hub_life;
-        self.after(30, Event::Commit(life));
+        // A planted fault gets a slow disk, so that it shows within a few seeds.
+        let disk_ms = if self.plant == Plant::HubSpeaksBeforeCommit { 2_000 } else { 30 };
+        self.after(disk_ms, Event::Commit(life));
     }
 
     /// One group commit: all that waits, or nothing.
@@ -458,12 +456,12 @@ impl World {
 
     fn hub_does(&mut self, output: Output) {
         match output {
-            Output::Say { session, message, .. } => self.to_device(session, message),
+            Output::Say { session, message, .. } => self.send_down(session, message),
             Output::Deliver { session, id, .. } => {
                 let Some(record) = self.store.messages.get(&id) else { return };
                 let body = if let BodyPlace::Inline(body) = &record.body { Some(body.clone()) } else { None };
                 let message = ToDevice::Deliver { envelope: record.envelope.clone(), body };
-                self.to_device(session, message);
+                self.send_down(session, message);
             }
             Output::TakeBody { session, id, .. } => {
                 let life = self.hub_life;
@@ -480,7 +478,7 @@ impl World {
 
     // The way between.
 
-    fn to_device(&mut self, session: SessionKey, message: ToDevice) {
+    fn send_down(&mut self, session: SessionKey, message: ToDevice) {
         let message = ToDevice::from_bytes(&message.to_bytes()).unwrap();
         if let Some(&device) = self.sessions.get(&session) {
             let ms = self.arrival(session, true);
@@ -488,7 +486,7 @@ impl World {
         }
     }
 
-    fn to_hub(&mut self, session: SessionKey, message: ToHub) {
+    fn send_up(&mut self, session: SessionKey, message: ToHub) {
         let message = ToHub::from_bytes(&message.to_bytes()).unwrap();
         let ms = self.arrival(session, false);
         self.at(ms, Event::ToHub(session, message));
@@ -514,7 +512,7 @@ impl World {
         self.devices[device].session = Some(session);
         let key = self.devices[device].crypto.0;
         self.hub(Input::Opened { session, key, link: "tcp".into() });
-        self.to_hub(session, ToHub::Attach { role: Role::Agent, software: "test".into() });
+        self.send_up(session, ToHub::Attach { role: Role::Agent, software: "test".into() });
     }
 
     fn lose(&mut self, device: usize) {
@@ -615,7 +613,7 @@ impl World {
         match output {
             AgentOut::Say { message, .. } => {
                 if let Some(session) = self.devices[device].session.filter(|session| Some(*session) == made_on) {
-                    self.to_hub(session, message);
+                    self.send_up(session, message);
                 }
             }
             AgentOut::Fetch { id, .. } => {
@@ -673,8 +671,16 @@ impl World {
                 for number in 0..self.outgoing.len() {
                     let (from, signed, _) = &self.outgoing[number];
                     let id = signed.decode().unwrap().id;
-                    if *from == device && self.truth[&id].outcomes.is_empty() && !self.queue_has_send(number) {
-                        self.submit(number);
+                    if *from != device || !self.truth[&id].outcomes.is_empty() || self.queue_has_send(number) {
+                        continue;
+                    }
+                    // What the hub has accepted is its own to keep: the sender only asks what became of it.
+                    match self.devices[device].session.filter(|_| self.truth[&id].told_accepted) {
+                        Some(session) => {
+                            let question = Question::Status { id, watch: true };
+                            self.send_up(session, ToHub::Ask { ask: 1, question });
+                        }
+                        None => self.submit(number),
                     }
                 }
             }
@@ -695,6 +701,12 @@ impl World {
                     truth.told.push((now_ms, State::Decided(opened.outcome)));
                 }
             }
+            ToDevice::Answer { answer: Answer::Status(status), .. } => {
+                if let Some(receipt) = &status.receipt {
+                    let id = receipt.open(&HUB).expect("a receipt verifies").id;
+                    self.truth.get_mut(&id).unwrap().outcomes.insert(receipt.bytes.clone());
+                }
+            }
             ToDevice::NotAccepted { code, text, .. } => panic!("not accepted: {code} {text}"),
             _ => {}
         }
@@ -710,7 +722,7 @@ impl World {
         let Some(session) = self.devices[from].session.filter(|_| self.devices[from].attached) else { return };
         // A few bodies go on a stream of their own.
         let inline = number % 7 != 3 || body.is_empty();
-        self.to_hub(session, ToHub::Submit { envelope, body: inline.then_some(body) });
+        self.send_up(session, ToHub::Submit { envelope, body: inline.then_some(body) });
     }
 
     /// Says what is wrong with the history, if anything.

@@ -1,5 +1,6 @@
 //! `towline hub`: the hub itself, until it is asked to end.
 
+use super::signals::EndAsked;
 use super::{Context, config};
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
@@ -45,14 +46,14 @@ impl Hub {
     pub(super) async fn run(self, context: &Context) -> Outcome {
         let config = self.resolve(context)?;
         let open = config.dev;
-        let mut ended = Ended::listen();
+        let mut asked = EndAsked::listen();
         let hub = TheHub::start(config).await.map_err(|error| not_started(&error))?;
         tell_start(&context.out, &hub, open);
         if self.dev {
             invite_first(context).await?;
         }
         tokio::select! {
-            () = ended.asked() => {}
+            () = asked.wait() => {}
             () = hub.shutdown_requested() => {}
         }
         context.out.event("draining", &json!({ "event": "draining" }));
@@ -76,27 +77,6 @@ impl Hub {
         }
         let Resolved { config, .. } = HubConfig::resolve(layers)?;
         Ok(config)
-    }
-}
-
-/// SIGTERM and Ctrl-C, heard from before the start on so that none is missed.
-struct Ended {
-    term: tokio::signal::unix::Signal,
-    int: tokio::signal::unix::Signal,
-}
-
-impl Ended {
-    fn listen() -> Self {
-        use tokio::signal::unix::{SignalKind, signal};
-        let listen = |kind| signal(kind).expect("the runtime has its signal driver");
-        Self { term: listen(SignalKind::terminate()), int: listen(SignalKind::interrupt()) }
-    }
-
-    async fn asked(&mut self) {
-        tokio::select! {
-            _ = self.term.recv() => {}
-            _ = self.int.recv() => {}
-        }
     }
 }
 

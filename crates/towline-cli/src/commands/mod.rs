@@ -1,5 +1,6 @@
 //! One command one file: parse, apply and print together.
 
+mod agent;
 mod completions;
 mod config;
 mod demo;
@@ -13,6 +14,7 @@ mod ping;
 mod policy;
 mod rule;
 mod send;
+mod signals;
 mod status;
 mod who;
 
@@ -33,6 +35,8 @@ pub(crate) enum Command {
     Invite(invite::Invite),
     /// Join a hub with a ticket
     Join(join::Join),
+    /// Take this device's messages, run its rules, send what lies in its outbox
+    Agent(agent::Agent),
     /// Send files, standard input or a text to devices
     Send(send::Send),
     /// Say where a message stands; the exit code is its outcome's, 6 if there is none yet
@@ -114,6 +118,7 @@ async fn dispatch(command: Command, context: &Context) -> Outcome {
         Command::Policy(command) => command.run(context),
         Command::Join(command) => command.run(context).await,
         Command::Config(command) => command.run(context),
+        Command::Agent(command) => command.run(context).await,
         Command::Send(command) => command.run(context).await,
         Command::Status(command) => command.run(context).await,
         Command::Who(command) => command.run(context).await,
@@ -130,7 +135,7 @@ impl Command {
     /// Commands that run on tell what they do; the others are silent unless asked.
     const fn default_log(&self) -> &'static str {
         match self {
-            Self::Hub(_) => "info",
+            Self::Hub(_) | Self::Agent(_) => "info",
             _ => "error",
         }
     }

@@ -34,19 +34,29 @@ impl Session {
     /// # Errors
     /// [`SendError`]; then nothing was taken.
     pub fn send(&mut self, stream: StreamKey, message: &[u8]) -> Result<Mark, SendError> {
-        if message.len() as u64 > self.peer.max_message {
-            return Err(SendError::TooLarge { max: self.peer.max_message });
-        }
+        self.fits(stream, message.len())?;
         let size = SendHalf::size_of(message.len());
-        if self.room(stream.0)? < size {
-            self.refuse(stream.0, size);
-            return Err(SendError::Full);
-        }
         let half = &mut self.streams.get_mut(stream.0).ok_or(SendError::Closed)?.send;
         half.push_message(message, &mut self.scratch);
         let mark = Mark(half.end());
         self.took(stream.0, size);
         Ok(mark)
+    }
+
+    /// Whether a message of so many bytes would be taken now; if it waits for credit, the peer hears of the need.
+    ///
+    /// # Errors
+    /// What [`Session::send`] would say.
+    pub fn fits(&mut self, stream: StreamKey, message_bytes: usize) -> Result<(), SendError> {
+        if message_bytes as u64 > self.peer.max_message {
+            return Err(SendError::TooLarge { max: self.peer.max_message });
+        }
+        let size = SendHalf::size_of(message_bytes);
+        if self.room(stream.0)? < size {
+            self.refuse(stream.0, size);
+            return Err(SendError::Full);
+        }
+        Ok(())
     }
 
     /// Takes raw bytes, as many as there is credit for, and says how many.

@@ -39,7 +39,10 @@ pub(crate) async fn keep(
 ) {
     let claims = Claims::new(folder.path());
     let (changed, mut changes) = mpsc::channel::<()>(1);
-    let watcher = notify::recommended_watcher(move |_| drop(changed.try_send(())));
+    let watcher = notify::recommended_watcher(move |_| {
+        // One that waits stands for all.
+        let _ = changed.try_send(());
+    });
     let watching = watcher.and_then(|mut watcher| {
         watcher.watch(folder.path(), RecursiveMode::Recursive)?;
         Ok(watcher)

@@ -4,6 +4,9 @@
 #[path = "../../../fuzz/src/decoders.rs"]
 #[allow(unreachable_pub)] // It is a crate's public module where the fuzz targets use it.
 mod decoders;
+#[path = "../../../fuzz/src/pair.rs"]
+#[allow(unreachable_pub)] // As above.
+mod pair;
 
 use decoders::DECODERS;
 use std::path::PathBuf;
@@ -42,6 +45,20 @@ fn p18_no_input_makes_a_decoder_panic_or_hold_more_than_came() {
 #[ignore = "long: the full figure takes hours"]
 fn p18_no_input_of_the_full_figure_makes_a_decoder_panic() {
     replay(0x7041_1319, 100_000_000);
+}
+
+#[test]
+fn sessions_under_random_orders_lose_nothing_and_a_hostile_peer_breaks_none() {
+    let mut rng = Rng::new(0x5e55_1045);
+    for round in 0..150 {
+        let orders = rng.bytes(400);
+        println!("seed 0x5e551045, round {round}");
+        pair::session_pair(&orders);
+    }
+    let frames = seeds("stream_link");
+    for _ in 0..INPUTS {
+        pair::hostile_peer(&mutated(&frames, &mut rng)[..]);
+    }
 }
 
 fn replay(seed: u64, inputs: u64) {

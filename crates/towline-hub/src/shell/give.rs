@@ -2,16 +2,13 @@
 
 use crate::bodies::Source;
 use bytes::Bytes;
-use std::time::Duration;
 use tokio::sync::oneshot;
-use towline::{Lane, OpenError, SendHalf, Session};
+use towline::{Lane, SendHalf, Session};
 use towline_proto::ids::MessageId;
 use towline_proto::mail::message::BodyHeader;
 
 /// The code with which a body's stream is reset when it is recalled or cannot be read.
 const NO_MORE: u32 = 1;
-/// When to try again if as many streams are open as the recipient allows.
-const NO_STREAM: Duration = Duration::from_millis(200);
 
 /// Where a body's bytes come from.
 pub(crate) enum Giving {
@@ -43,14 +40,9 @@ pub(crate) async fn give(
     }
 }
 
+/// A stream to the recipient; none once its session is over. A full session is waited for.
 async fn open(session: &Session) -> Option<SendHalf> {
-    loop {
-        match session.open(Lane::BULK).await {
-            Ok(stream) => return Some(stream.split().0),
-            Err(OpenError::TooManyStreams) => tokio::time::sleep(NO_STREAM).await,
-            Err(OpenError::Ended(_)) => return None,
-        }
-    }
+    session.open(Lane::BULK).await.ok().map(|stream| stream.split().0)
 }
 
 async fn pump(stream: &mut SendHalf, id: MessageId, offset: u64, from: &mut Giving) -> bool {

@@ -45,13 +45,16 @@ enum Filled {
 
 async fn fill(arrival: &Arrival, offset: u64, stream: &mut RecvHalf) -> Filled {
     let turn = arrival.turn();
+    // A stream counts from its own beginning, which the header takes up: the body begins where the first bytes do.
+    let mut begin = None;
     while !arrival.is_full() {
         let (at, pieces) = match gather(stream).await {
             Ok(Some(pieces)) => pieces,
             Ok(None) if turn.is_current() => return Filled::Wrong(Code::Integrity),
             Ok(None) | Err(_) => return Filled::Broken,
         };
-        match turn.write(offset.saturating_add(at), pieces).await {
+        let in_body = at - *begin.get_or_insert(at);
+        match turn.write(offset.saturating_add(in_body), pieces).await {
             Ok(Wrote::Taken) => {}
             Ok(Wrote::NotItsTurn) => return Filled::Broken,
             Ok(Wrote::Misplaced) => return Filled::Wrong(Code::Integrity),

@@ -7,11 +7,11 @@ use bytes::{Buf, Bytes};
 
 /// Shorter pieces are copied together, longer ones are written from where they lie: about the length at which copying
 /// costs as much as one more entry in a vectored write.
-pub const GATHER_BELOW_BYTES: usize = 2 * 1024;
+pub(super) const GATHER_BELOW_BYTES: usize = 2 * 1024;
 
 /// How much may wait before no more is asked for: four full TLS records, the most that is sealed at once. More would
 /// only make urgent messages wait behind it.
-pub const FULL_BYTES: usize = 64 * 1024;
+pub(super) const FULL_BYTES: usize = 64 * 1024;
 
 /// The most slices in one write; Linux takes 1,024, and 64 KiB of large pieces are at most 32.
 pub(crate) const SLICES_MAX: usize = 64;

@@ -12,6 +12,10 @@ use super::{Session, confirmed, end_of_receiving, receive, refusal, send_message
 /// The code of a reset or stop that nobody chose: a half was dropped before its end.
 const DROPPED_CODE: u32 = 0;
 
+/// The most raw bytes offered to the core at once. A larger offer would state a larger need, and be called when all of
+/// it fits, which may be never.
+const WRITE_AT_ONCE_BYTES: usize = 64 * 1024;
+
 /// A stream: messages and raw bytes both ways, in order, with its own credit.
 pub struct Stream {
     send: SendHalf,
@@ -92,6 +96,7 @@ impl SendHalf {
     /// Takes as many raw bytes as there is credit for, at least one unless `bytes` is empty; returns how many.
     pub async fn write(&mut self, bytes: &[u8]) -> Result<usize, SendError> {
         let Half { session, key, bells } = &self.half;
+        let bytes = &bytes[..bytes.len().min(WRITE_AT_ONCE_BYTES)];
         let now = || {
             session.shared.command(|state| match state.core.write(*key, bytes) {
                 Ok(count) => Some(Ok(count)),

@@ -168,6 +168,8 @@ impl SessionTask {
                         return;
                     }
                     self.remove_link(index, now);
+                    // The way back begins with the next poll.
+                    cx.waker().wake_by_ref();
                 }
             }
         }

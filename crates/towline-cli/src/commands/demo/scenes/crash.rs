@@ -24,9 +24,10 @@ pub(crate) async fn hub_killed(stage: &mut Stage) -> Result<Row, Failure> {
     args.extend(words.iter().map(String::as_str));
     args.extend(["shop:", stage.deadline(), "--wait=50s", "--quiet"]);
     stage.program.show(&format!(
-        "towline --home {} send {}/note-*.txt shop: --wait=50s --quiet &",
+        "towline --home {} send {}/note-*.txt shop: {} --wait=50s --quiet &",
         office.display(),
-        stage.dir().display()
+        stage.dir().display(),
+        stage.deadline()
     ));
     let program = stage.program.clone();
     let home = office.clone();

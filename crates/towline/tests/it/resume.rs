@@ -22,7 +22,7 @@ fn budgets(seed: u64) -> impl Iterator<Item = u64> + Send {
 }
 
 #[tokio::test]
-async fn p09_links_cut_at_seeded_bytes_lose_double_and_reorder_nothing() {
+async fn links_cut_at_seeded_bytes_lose_double_and_reorder_nothing() {
     for seed in [1u64, 0xdead_beef] {
         let identity = Arc::new(Identity::generate());
         let server = serve(&identity, Limits::default(), Echo).await;

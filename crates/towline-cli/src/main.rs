@@ -1,4 +1,22 @@
-//! The program `towline`.
-mod agent;
+//! The program `towline`: hub, agent, and the commands that people and scripts give.
 
-fn main() {}
+mod agent;
+mod args;
+mod attached;
+mod commands;
+mod device;
+mod exit;
+mod failure;
+mod home;
+mod hub_link;
+mod logging;
+mod operator;
+mod output;
+mod value;
+mod word;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    commands::main().into()
+}

@@ -1,0 +1,78 @@
+//! The way from this device to its hub: one session, or a failure that says which addresses were tried.
+
+use crate::device::{self, DeviceConfig};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::home::Home;
+use std::sync::Arc;
+use towline::{Client, ClientConfig, ConnectError, Identity, Session};
+use towline_proto::ids::KeyHash;
+use towline_proto::wire::close::Close;
+
+/// What this program calls itself towards the hub.
+pub(crate) const SOFTWARE: &str = concat!("towline ", env!("CARGO_PKG_VERSION"));
+
+/// What is needed to speak with the hub, again and again.
+#[derive(Clone, Debug)]
+pub(crate) struct HubLink {
+    /// This device's key.
+    pub(crate) identity: Arc<Identity>,
+    /// What `join` noted.
+    pub(crate) device: DeviceConfig,
+    client: Client,
+}
+
+impl HubLink {
+    /// Reads key and `device.toml`; nothing is connected yet.
+    pub(crate) fn new(home: &Home) -> Result<Self, Failure> {
+        let device = DeviceConfig::load(home)?;
+        let identity = device::identity(home)?;
+        let client = client(&identity, device.hub_key()?, device.hosts.clone());
+        Ok(Self { identity, device, client })
+    }
+
+    /// A session with the hub.
+    pub(crate) async fn connect(&self) -> Result<Session, Failure> {
+        self.client.connect().await.map_err(|error| failure(&error, &self.device.hosts))
+    }
+}
+
+/// A client with the program's usual limits.
+pub(crate) fn client(identity: &Arc<Identity>, hub: KeyHash, hosts: Vec<String>) -> Client {
+    Client::new(identity.clone(), hub, hosts, ClientConfig::default())
+}
+
+/// Why there is no session, with what was tried and what to do.
+pub(crate) fn failure(error: &ConnectError, hosts: &[String]) -> Failure {
+    let hub = hosts.join(", ");
+    match error {
+        ConnectError::Unreachable(tried) => {
+            let one = |(host, address, error): &(String, Option<std::net::SocketAddr>, std::io::Error)| match address {
+                Some(address) if address.to_string() != *host => format!("{host} ({address}): {error}"),
+                _ => format!("{host}: {error}"),
+            };
+            Failure::new(Exit::Unreachable, format!("no hub answers at {hub}"))
+                .tried(tried.iter().map(one))
+                .cure("see that `towline hub` runs there and that its port is open; then give the command again")
+        }
+        ConnectError::WrongKey { .. } => Failure {
+            code: Some("wrong-key"),
+            ..Failure::new(Exit::NotPermitted, format!("{hub}: {error}"))
+        }
+        .cure("join again with a new ticket if the hub was set up anew; otherwise something stands between you and it"),
+        ConnectError::Refused(close) => closed(close),
+        ConnectError::Tls(_) | ConnectError::Protocol(_) => Failure::new(Exit::Unreachable, format!("{hub}: {error}"))
+            .cure("see that this address is a Towline hub of the same version"),
+        ConnectError::Timeout(_) | ConnectError::Broken(_) => {
+            Failure::new(Exit::Unreachable, format!("{hub}: {error}")).cure("try again, or look at the hub's log")
+        }
+    }
+}
+
+/// Why the hub ended the session.
+pub(crate) fn closed(close: &Close) -> Failure {
+    let exit = Exit::from_number(close.code.exit_code()).unwrap_or(Exit::Error);
+    let what = if close.text().is_empty() { close.code.cause().to_owned() } else { close.text().to_owned() };
+    Failure { code: Some(close.code.word()), ..Failure::new(exit, format!("the hub ended the session: {what}")) }
+        .cure(close.code.cure())
+}

@@ -1,0 +1,147 @@
+//! The program as a shell sees it, where no hub is needed: help, usage errors, configuration, explanations, pages.
+
+mod common;
+
+use common::Home;
+use towline_proto::mail::code::CODES;
+use towline_proto::wire::close::CloseCode;
+
+#[test]
+fn help_ends_with_the_exit_codes_of_the_page() {
+    let help = Home::new().run(&["--help"]);
+    assert_eq!(help.exit, Some(0));
+    let page = include_str!("../../../docs/program.md");
+    let rows = page.lines().filter_map(|line| {
+        let mut cells = line.split('|').map(str::trim).skip(1);
+        let number: u8 = cells.next()?.parse().ok()?;
+        Some((number, cells.next()?))
+    });
+    let mut count = 0;
+    for (number, meaning) in rows {
+        assert!(help.stdout.contains(&format!("{number:>3}  {meaning}")), "help lacks exit code {number}");
+        count += 1;
+    }
+    assert_eq!(count, 15);
+}
+
+#[test]
+fn every_command_has_its_help() {
+    let home = Home::new();
+    let help = home.run(&["--help"]).stdout;
+    let commands = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    let names: Vec<&str> = commands.filter_map(|line| line.split_whitespace().next()).collect();
+    assert!(names.contains(&"explain"), "{names:?}");
+    for name in names {
+        let ran = home.run(&[name, "--help"]);
+        assert_eq!((ran.exit, ran.stderr.as_str()), (Some(0), ""), "{name}");
+        assert!(ran.stdout.contains("Usage:"), "{name}: {}", ran.stdout);
+    }
+}
+
+#[test]
+fn a_usage_error_exits_2_and_is_an_object_with_json() {
+    let home = Home::new();
+    let plain = home.run(&["explode"]);
+    assert_eq!((plain.exit, plain.stdout.as_str()), (Some(2), ""));
+    assert!(plain.stderr.contains("explode"), "{}", plain.stderr);
+    let json = home.run(&["explode", "--json"]);
+    assert_eq!((json.exit, &json.json()["exit"]), (Some(2), &serde_json::json!(2)));
+}
+
+#[test]
+fn a_misspelt_key_exits_2_with_line_and_suggestion() {
+    let home = Home::new();
+    home.write("hub/hub.toml", "http = \"off\"\nlissten = [\"127.0.0.1:1\"]\n");
+    let ran = home.run(&["config", "check"]);
+    assert_eq!(ran.exit, Some(2), "{ran:?}");
+    assert!(ran.stderr.contains("hub.toml:2"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("did you mean `listen`"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_misspelt_key_of_a_rule_exits_2_with_line_and_suggestion() {
+    let home = Home::new();
+    home.write("device/agent.toml", "[[rule]]\nname = \"print\"\ncomand = [\"/bin/true\"]\n");
+    let ran = home.run(&["config", "check", "--json"]);
+    assert_eq!(ran.exit, Some(2), "{ran:?}");
+    let what = ran.json()["error"]["what"].as_str().expect("text").to_owned();
+    assert!(what.contains("agent.toml:3") && what.contains("did you mean `command`"), "{what}");
+}
+
+#[test]
+fn config_show_says_where_each_value_came_from() {
+    let home = Home::new();
+    home.write("hub/hub.toml", "http = \"off\"\nmax_body = \"1MiB\"\n");
+    let ran = home.command(&["config", "show", "--origin"]).env("TOWLINE_HUB_MAX_BODY", "2MiB").output().expect("runs");
+    let text = String::from_utf8(ran.stdout).expect("UTF-8");
+    let row = |option: &str| text.lines().find(|line| line.starts_with(option)).expect(option).to_owned();
+    assert!(row("hub.http").contains("hub.toml:1"), "{text}");
+    assert!(row("hub.max_body").contains("2MiB") && row("hub.max_body").contains("$TOWLINE_HUB_MAX_BODY"), "{text}");
+    assert!(row("hub.keep_failed").ends_with("default"), "{text}");
+}
+
+#[test]
+fn every_code_is_explained_with_cause_and_cure() {
+    let home = Home::new();
+    let listed = home.run(&["explain", "--json"]).json()["codes"].clone();
+    assert_eq!(listed.as_array().map(Vec::len), Some(CODES.len() + CloseCode::ALL.len()));
+    // One process for each of the words would be slow; the first, the last and one of each kind stand for the way there.
+    for word in ["ok", "name-taken", "offline", "wrong-key"] {
+        let ran = home.run(&["explain", word]);
+        assert_eq!(ran.exit, Some(0), "{word}");
+        assert!(ran.stdout.contains("cause:") && ran.stdout.contains("cure:"), "{}", ran.stdout);
+    }
+    for entry in listed.as_array().expect("a list") {
+        for field in ["cause", "cure"] {
+            assert!(entry[field].as_str().is_some_and(|text| text.ends_with('.')), "{entry}");
+        }
+    }
+}
+
+#[test]
+fn an_unknown_code_exits_3_and_suggests() {
+    let ran = Home::new().run(&["explain", "ofline"]);
+    assert_eq!(ran.exit, Some(3));
+    assert!(ran.stderr.contains("did you mean `offline`"), "{}", ran.stderr);
+}
+
+#[test]
+fn completions_and_pages_are_made_for_every_shell_and_command() {
+    let home = Home::new();
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let ran = home.run(&["completions", shell]);
+        assert!(ran.exit == Some(0) && ran.stdout.contains("towline") && ran.stdout.contains("explain"), "{shell}");
+    }
+    let page = home.run(&["man"]);
+    assert!(page.exit == Some(0) && page.stdout.contains(".TH") && page.stdout.contains("EXIT STATUS"), "{page:?}");
+    let written = home.run(&["man", "--out", "pages", "--json"]).json()["written"].clone();
+    let names: Vec<&str> = written.as_array().expect("a list").iter().filter_map(|path| path.as_str()).collect();
+    for page in ["pages/towline.1", "pages/towline-join.1", "pages/towline-config-check.1"] {
+        assert!(names.contains(&page), "{names:?}");
+    }
+}
+
+#[test]
+fn a_device_that_never_joined_is_told_what_to_do() {
+    let ran = Home::new().run(&["join", "no-ticket"]);
+    assert_eq!(ran.exit, Some(2));
+    assert!(ran.stderr.contains("towline invite"), "{}", ran.stderr);
+}
+
+#[test]
+fn rule_test_tells_rule_and_arguments_and_runs_nothing() {
+    let home = Home::new();
+    let rules = "[[rule]]\nname = \"print\"\nfile = [\"*.xml\"]\nfrom = [\"shop*\"]\ncommand = [\"/usr/bin/touch\", \"--\", \"{file}\"]\n";
+    home.write("device/agent.toml", rules);
+    let order = home.write("order.xml", "<order/>");
+    let ran = home.run(&["rule", "test", &order.to_string_lossy(), "--from", "shop-7", "--json"]);
+    let json = ran.json();
+    assert_eq!((&json["by"], &json["action"]), (&"rule print".into(), &"run".into()), "{json}");
+    assert_eq!(json["argv"][0], "/usr/bin/touch");
+    assert!(
+        json["argv"][2].as_str().is_some_and(|path| path.ends_with("/order.xml") && path.starts_with('/')),
+        "{json}"
+    );
+    let other = home.run(&["rule", "test", "order.csv", "--from", "shop-7"]);
+    assert!(other.stdout.starts_with("inbox:"), "{other:?}");
+}

@@ -4,7 +4,11 @@
 
 pub mod ids;
 pub mod limits;
+pub mod link;
 pub mod mail;
+pub mod ranges;
+pub mod ring;
 pub mod session;
+pub mod stream_link;
 pub mod time;
 pub mod wire;

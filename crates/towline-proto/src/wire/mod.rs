@@ -2,5 +2,6 @@
 
 pub mod close;
 pub mod cursor;
+pub mod frame;
 pub mod hello;
 pub mod receive_state;

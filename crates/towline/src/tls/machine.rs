@@ -28,9 +28,6 @@ pub(super) const RECORD_MAX_BYTES: usize = 16 * 1024;
 /// More than a record adds to its plain bytes (header 5, type 1, tag 16).
 const RECORD_OVERHEAD_BYTES: usize = 32;
 
-/// The most turns for an alert after a failure; one makes it, one sees it gone.
-const ALERT_TURNS_MAX: usize = 4;
-
 enum Side {
     Client(UnbufferedClientConnection),
     Server(UnbufferedServerConnection),
@@ -215,11 +212,10 @@ impl Machine {
         done
     }
 
-    /// After a failure, puts the alert that tells the peer why into `outgoing`.
-    ///
-    /// rustls wants to see the same input again, less what it used: it keeps positions in it.
+    /// After a failure, puts the alert that tells the peer why into `outgoing`, and nothing more: asked once too often,
+    /// rustls would look at the same bad bytes again and find the alert already sent.
     fn collect_alert(&mut self, mut used: usize) {
-        for _ in 0..ALERT_TURNS_MAX {
+        while self.common().wants_write() {
             if !matches!(self.step(&mut used, &mut Job::Receive), Ok(Step::Again)) {
                 return;
             }

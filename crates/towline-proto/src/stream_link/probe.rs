@@ -1,0 +1,69 @@
+//! Probes: is the peer alive, and how far away is it.
+
+use super::LinkError;
+use crate::limits::PROBE_PERIODS;
+use crate::time::{Duration, Instant};
+use crate::wire::frame::Frame;
+
+/// The probing of one link. A probe goes at the start (for the first round-trip time) and once a period.
+#[derive(Debug)]
+pub(super) struct Probe {
+    period: Duration,
+    last_heard: Instant,
+    next_probe: Instant,
+    nonce: u64,
+    /// The probe on its way, and when it went.
+    asked: Option<(u64, Instant)>,
+    /// The peer's probe that waits for an answer; a newer one takes its place, so a flood of probes costs one answer.
+    owed: Option<u64>,
+    rtt: Option<Duration>,
+}
+
+impl Probe {
+    pub(super) const fn new(period: Duration, now: Instant) -> Self {
+        Self { period, last_heard: now, next_probe: now, nonce: 0, asked: None, owed: None, rtt: None }
+    }
+
+    pub(super) const fn rtt(&self) -> Option<Duration> {
+        self.rtt
+    }
+
+    pub(super) const fn heard(&mut self, now: Instant) {
+        self.last_heard = now;
+    }
+
+    pub(super) const fn owe_answer(&mut self, nonce: u64) {
+        self.owed = Some(nonce);
+    }
+
+    pub(super) fn answered(&mut self, nonce: u64, now: Instant) {
+        if let Some((_, at)) = self.asked.take_if(|(asked, _)| *asked == nonce) {
+            self.rtt = Some(now.since(at));
+        }
+    }
+
+    /// Writes what is due: an answer, a probe.
+    pub(super) fn write(&mut self, now: Instant, mut put: impl FnMut(&Frame<'_>)) {
+        if let Some(nonce) = self.owed.take() {
+            put(&Frame::Pong { nonce });
+        }
+        if now >= self.next_probe {
+            self.nonce += 1;
+            self.asked = Some((self.nonce, now));
+            self.next_probe = now + self.period;
+            put(&Frame::Ping { nonce: self.nonce });
+        }
+    }
+
+    fn dead_at(&self) -> Instant {
+        self.last_heard + self.period * PROBE_PERIODS
+    }
+
+    pub(super) fn poll_timeout(&self) -> Instant {
+        self.next_probe.min(self.dead_at())
+    }
+
+    pub(super) fn handle_timeout(&self, now: Instant) -> Result<(), LinkError> {
+        if now >= self.dead_at() { Err(LinkError::Silent) } else { Ok(()) }
+    }
+}

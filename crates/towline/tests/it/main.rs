@@ -1,0 +1,8 @@
+//! Whole sessions through the public interface: over loopback sockets, memory, and a proxy that cuts.
+
+mod echo;
+mod hostile;
+mod proxy;
+mod resume;
+mod support;
+mod time;

@@ -4,12 +4,14 @@
 #![allow(dead_code)]
 
 pub mod history;
+pub mod net;
 pub mod sender;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -44,6 +46,10 @@ pub struct World {
     http: u16,
     /// More arguments for the hub.
     pub hub_args: Vec<String>,
+    /// Where the hub listens, without the port.
+    pub hub_host: String,
+    /// What stands ahead of the program for somebody: `ip netns exec …`.
+    pub wrapped: BTreeMap<String, Vec<String>>,
     running: BTreeMap<String, Child>,
 }
 
@@ -57,6 +63,8 @@ impl World {
             port: free(),
             http: free(),
             hub_args: vec!["--dev".into()],
+            hub_host: "127.0.0.1".into(),
+            wrapped: BTreeMap::new(),
             running: BTreeMap::new(),
         }
     }
@@ -95,8 +103,9 @@ impl World {
 
     /// The program with `who`'s home, ready to be given arguments.
     pub fn command(&self, who: &str) -> Command {
-        let mut command = Command::new(PROGRAM);
-        command.arg("--home").arg(self.path(who)).env("NO_COLOR", "1").stdin(Stdio::null());
+        let mut words = self.wrapped.get(who).into_iter().flatten().map(String::as_str).chain([PROGRAM]);
+        let mut command = Command::new(words.next().expect("the program is the last word"));
+        command.args(words).arg("--home").arg(self.path(who)).env("NO_COLOR", "1").stdin(Stdio::null());
         command
     }
 
@@ -121,17 +130,17 @@ impl World {
 
     /// Starts the hub and waits until it listens.
     pub fn start_hub(&mut self) {
-        let listen = format!("127.0.0.1:{}", self.port);
+        let listen = format!("{}:{}", self.hub_host, self.port);
         let mut command = self.command("hub");
         command.args(["hub", "--listen", &listen, "--announce", &listen, "--http", &self.http()]).args(&self.hub_args);
         self.start("hub", command);
-        let (port, log) = (self.port, self.path("hub.log"));
+        let (socket, log) = (self.path("hub").join("hub/admin.sock"), self.path("hub.log"));
         let hub = self.running.get_mut("hub").unwrap();
         until("the hub listens", || {
             if let Some(status) = hub.try_wait().unwrap() {
                 panic!("the hub ended with {status}:\n{}", fs::read_to_string(&log).unwrap_or_default());
             }
-            TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok()
+            UnixStream::connect(&socket).is_ok()
         });
     }
 

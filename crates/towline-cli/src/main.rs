@@ -2,6 +2,7 @@
 
 mod agent;
 mod args;
+mod attached;
 mod commands;
 mod device;
 mod exit;
@@ -9,8 +10,10 @@ mod failure;
 mod home;
 mod hub_link;
 mod logging;
+mod operator;
 mod output;
 mod value;
+mod word;
 
 use std::process::ExitCode;
 

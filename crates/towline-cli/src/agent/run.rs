@@ -119,7 +119,9 @@ fn spawn(command: &Command) -> io::Result<(Box<dyn ChildWrapper>, pipe::Receiver
     let mut process = tokio::process::Command::new(program);
     process.args(arguments).current_dir("/").stdin(stdin(&command.input)?);
     process.stdout(writer.try_clone()?).stderr(writer);
-    own_variables().iter().for_each(|name| drop(process.env_remove(name)));
+    for name in own_variables() {
+        process.env_remove(name);
+    }
     process.envs(command.env.iter().map(|(name, value)| (name, value)));
     if let Some(user) = command.user {
         process.uid(user.uid).gid(user.gid);

@@ -146,6 +146,11 @@ impl Store {
 }
 
 impl Incoming {
+    /// Whose body this is.
+    pub(crate) fn id(&self) -> MessageId {
+        self.id
+    }
+
     /// How many bytes of the body are written.
     pub(crate) fn written(&self) -> u64 {
         self.written

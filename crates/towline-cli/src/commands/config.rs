@@ -1,7 +1,7 @@
 //! `towline config`: whether the files can be used, and where each value came from.
 
 use super::Context;
-use crate::agent::config::AgentConfig;
+use crate::agent::AgentConfig;
 use crate::device::DeviceConfig;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};

@@ -1,7 +1,7 @@
 //! `towline explain CODE`: what has happened and what to do, for every word that the program prints.
 
 use super::Context;
-use crate::exit::{EXITS, Exit};
+use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::output::table::Table;
 use clap::Args;
@@ -107,6 +107,7 @@ fn explain_exit(context: &Context, exit: Exit) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exit::EXITS;
     use std::collections::BTreeSet;
 
     #[test]

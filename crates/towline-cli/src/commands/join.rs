@@ -1,6 +1,7 @@
 //! `towline join`: spends a ticket; from then on this machine is a device of that hub.
 
 use super::Context;
+use crate::attached;
 use crate::device::{self, DeviceConfig};
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
@@ -9,9 +10,8 @@ use clap::Args;
 use std::io::Read;
 use std::path::PathBuf;
 use std::time::Duration;
-use towline::{Lane, Session, Ticket};
+use towline::{Session, Ticket};
 use towline_proto::ids::DeviceName;
-use towline_proto::mail::message::{ToDevice, ToHub};
 
 /// The longest ticket that is read from a file or from standard input, in bytes: far above any that a hub makes.
 const TICKET_MAX_BYTES: u64 = 4_096;
@@ -88,21 +88,16 @@ fn read_ticket(from: impl Read, name: &str) -> Result<String, Failure> {
     Ok(text)
 }
 
-/// Says the ticket's secret to the hub, which answers with the device's name.
+/// Gives the ticket's secret to the hub, which answers with the device's name.
 async fn spend(session: &Session, ticket: &Ticket) -> Result<DeviceName, Failure> {
-    let word = ToHub::Join { token: ticket.token, software: hub_link::SOFTWARE.into() };
-    let lost = |error: String| Failure::new(Exit::Unreachable, format!("the session with the hub ended: {error}"));
-    session.send(Lane::NORMAL, word.to_bytes()).await.map_err(|error| lost(error.to_string()))?;
-    let answer = tokio::time::timeout(PATIENCE, session.recv(Lane::NORMAL)).await;
-    let answer = answer.map_err(|_| lost(format!("no answer to the ticket in {} s", PATIENCE.as_secs())))?;
-    let answer = answer.map_err(|error| lost(error.to_string()))?;
-    match ToDevice::from_bytes(&answer) {
-        Ok(ToDevice::Joined { name }) => Ok(name),
-        Ok(ToDevice::Denied { code, text }) => Err(Failure::coded(code, &text)),
-        _ => Err(Failure::new(
-            Exit::Error,
-            "the hub's answer to the ticket is not understood; is it newer than this program?",
-        )),
+    let joining = towline::mail::join(session, ticket.token, hub_link::SOFTWARE);
+    match tokio::time::timeout(PATIENCE, joining).await {
+        Ok(joined) => joined.map_err(attached::not_attached),
+        Err(_) => {
+            let what = format!("no answer to the ticket in {} s", PATIENCE.as_secs());
+            Err(Failure::new(Exit::Unreachable, what)
+                .cure("give the command again: a ticket that was not taken is still good"))
+        }
     }
 }
 

@@ -1,12 +1,22 @@
 //! One command one file: parse, apply and print together.
 
+mod agent;
 mod completions;
 mod config;
 mod demo;
+mod device;
 mod explain;
+mod hub;
+mod invite;
 mod join;
 mod man;
+mod ping;
+mod policy;
 mod rule;
+mod send;
+mod signals;
+mod status;
+mod who;
 
 use crate::args::Cli;
 use crate::exit::Exit;
@@ -19,8 +29,26 @@ use clap::{Parser, Subcommand};
 /// What the program can be asked to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Run the hub
+    Hub(hub::Hub),
+    /// Make a ticket for a new device, on the hub's machine
+    Invite(invite::Invite),
     /// Join a hub with a ticket
     Join(join::Join),
+    /// Take this device's messages, run its rules, send what lies in its outbox
+    Agent(agent::Agent),
+    /// Send files, standard input or a text to devices
+    Send(send::Send),
+    /// Say where a message stands; the exit code is its outcome's, 6 if there is none yet
+    Status(status::Status),
+    /// Say which devices are online, and since when
+    Who(who::Who),
+    /// Have a device's agent answer
+    Ping(ping::Ping),
+    /// List, rename and revoke devices, on the hub's machine
+    Device(device::Device),
+    /// Ask the hub's policy, on the hub's machine
+    Policy(policy::Policy),
     /// Check or show configuration files
     Config(config::Config),
     /// Play an operator's day here: a hub, two devices, files, a failing handler, a crash
@@ -84,8 +112,17 @@ fn run(cli: Cli, out: Output) -> Outcome {
 
 async fn dispatch(command: Command, context: &Context) -> Outcome {
     match command {
+        Command::Hub(command) => command.run(context).await,
+        Command::Invite(command) => command.run(context),
+        Command::Device(command) => command.run(context),
+        Command::Policy(command) => command.run(context),
         Command::Join(command) => command.run(context).await,
         Command::Config(command) => command.run(context),
+        Command::Agent(command) => command.run(context).await,
+        Command::Send(command) => command.run(context).await,
+        Command::Status(command) => command.run(context).await,
+        Command::Who(command) => command.run(context).await,
+        Command::Ping(command) => command.run(context).await,
         Command::Rule(command) => command.run(context),
         Command::Demo(command) => command.run(context).await,
         Command::Explain(command) => command.run(context),
@@ -97,6 +134,9 @@ async fn dispatch(command: Command, context: &Context) -> Outcome {
 impl Command {
     /// Commands that run on tell what they do; the others are silent unless asked.
     const fn default_log(&self) -> &'static str {
-        "error"
+        match self {
+            Self::Hub(_) | Self::Agent(_) => "info",
+            _ => "error",
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! `towline rule test`: which rule would decide about a file, and which command it would run. Nothing is run.
 
 use super::Context;
-use crate::agent::config::AgentConfig;
+use crate::agent::AgentConfig;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::output::visible;

@@ -39,8 +39,6 @@ pub(crate) enum Mood {
     Bad,
     /// Not decided.
     Open,
-    /// Said beside the matter.
-    Aside,
     /// To be seen first.
     Strong,
 }
@@ -111,7 +109,6 @@ impl Output {
             Mood::Good => "32",
             Mood::Bad => "31",
             Mood::Open => "33",
-            Mood::Aside => "2",
             Mood::Strong => "1",
         };
         if self.color { format!("\x1b[{number}m{text}\x1b[0m") } else { text.to_string() }

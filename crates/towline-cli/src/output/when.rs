@@ -13,11 +13,6 @@ pub(crate) fn utc(unix_ms: u64) -> String {
     }
 }
 
-/// Now, in milliseconds since 1970.
-pub(crate) fn now_ms() -> u64 {
-    u64::try_from(Timestamp::now().as_millisecond()).unwrap_or(0)
-}
-
 /// A time span cut to its two largest units, as a glance needs it: `3m20s`, `2d4h`, `350ms`.
 pub(crate) fn about(millis: u64) -> String {
     let unit = match millis {

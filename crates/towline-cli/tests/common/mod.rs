@@ -1,19 +1,29 @@
 //! The real binary in a home of its own, with none of the user's variables.
 
-use std::path::PathBuf;
+// Each test program uses its own part of this.
+#![allow(dead_code)]
+
+pub(crate) mod site;
+
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 /// A home that is gone when the test is over.
-pub struct Home(tempfile::TempDir);
+pub(crate) struct Home(tempfile::TempDir);
 
 impl Home {
     /// An empty one.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(tempfile::tempdir().expect("a temporary directory"))
     }
 
+    /// A path in it.
+    pub(crate) fn path(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.0.path().join(name)
+    }
+
     /// A file in it, written whole with its folders.
-    pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+    pub(crate) fn write(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
         let path = self.0.path().join(name);
         std::fs::create_dir_all(path.parent().expect("a file has a folder")).expect("folders");
         std::fs::write(&path, bytes).expect("written");
@@ -21,7 +31,7 @@ impl Home {
     }
 
     /// The program with these arguments, not yet started.
-    pub fn command(&self, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_towline"));
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"TOWLINE_")) {
             command.env_remove(name);
@@ -31,17 +41,17 @@ impl Home {
     }
 
     /// Runs the program to its end.
-    pub fn run(&self, args: &[&str]) -> Ran {
+    pub(crate) fn run(&self, args: &[&str]) -> Ran {
         Ran::of(self.command(args).output().expect("the program starts"))
     }
 }
 
 /// How the program ended and what it printed.
 #[derive(Debug)]
-pub struct Ran {
-    pub exit: Option<i32>,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Ran {
+    pub(crate) exit: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Ran {
@@ -54,7 +64,7 @@ impl Ran {
     }
 
     /// The object on stdout; it stands on one line.
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         assert_eq!(self.stdout.lines().count(), 1, "one object on one line: {}", self.stdout);
         serde_json::from_str(&self.stdout).expect("an object")
     }

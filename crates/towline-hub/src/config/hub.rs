@@ -1,6 +1,6 @@
 //! The hub's options: flag over environment over file over default, each under one name.
 
-use super::origin::{Kind, Layers, OptionSpec, Origin, Setting};
+use super::origin::{Kind, Layers, OptionSpec, Setting};
 use super::strict::ConfigError;
 use super::units::{Size, Span};
 use serde::Deserialize;

@@ -6,12 +6,16 @@
 use super::census::Census;
 use super::change::{Change, Checksum, Record, Table};
 use super::error::StoreError;
+use super::schema::{APPLICATION_ID, STEPS};
 use super::sqlite::{CREATE, READ_WRITE, apply, connect, read_census, write_census};
 use super::{open_fresh, sync_folder};
 use rusqlite::{Connection, Row, TransactionBehavior};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
+
+/// A page of the mailbox, in bytes: SQLite's default.
+const PAGE_BYTES: usize = 4_096;
 
 /// What was found wrong with a mailbox when it was opened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -230,13 +234,11 @@ fn remove_database(path: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Opens or makes the file; if even its header is unreadable, sets it aside and makes a new one.
+/// Opens or makes the file. If even its first page is unreadable, it is set aside, and what a mended header makes
+/// readable goes on.
 pub(crate) fn open_or_set_aside(path: &Path) -> Result<(Connection, Option<Damage>), StoreError> {
-    let opened = connect(path, CREATE).and_then(|connection| {
-        connection.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get::<_, i64>(0))?;
-        Ok(connection)
-    });
-    match opened {
+    let length = std::fs::metadata(path).map_or(0, |file| file.len());
+    match connect_and_look(path, length) {
         Ok(connection) => Ok((connection, None)),
         Err(StoreError::Sqlite(error)) if is_damage(&error) => {
             let kept_as = free_name(path);
@@ -245,13 +247,47 @@ pub(crate) fn open_or_set_aside(path: &Path) -> Result<(Connection, Option<Damag
             }
             std::fs::rename(path, &kept_as).map_err(StoreError::io("set aside", path))?;
             sync_folder(path)?;
-            Ok((connect(path, CREATE)?, Some(Damage { structure: true, kept_as, ..Damage::default() })))
+            let damage = Damage { structure: true, kept_as: kept_as.clone(), ..Damage::default() };
+            if let Some(connection) = mended(&kept_as, path) {
+                return Ok((connection, Some(damage)));
+            }
+            remove_database(path)?;
+            Ok((connect(path, CREATE)?, Some(damage)))
         }
         Err(error) => Err(error),
     }
 }
 
+fn connect_and_look(path: &Path, length: u64) -> Result<Connection, StoreError> {
+    let connection = connect(path, CREATE)?;
+    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0))?;
+    // SQLite takes a file below half a kilobyte for an empty one. A mailbox has its tables from its first byte on.
+    if tables == 0 && length > 0 { Err(rusqlite::Error::InvalidQuery.into()) } else { Ok(connection) }
+}
+
+/// A copy of the damaged file with the header that every mailbox has (SQLite's file format, section 1.3), if it opens.
+fn mended(damaged: &Path, path: &Path) -> Option<Connection> {
+    let mut bytes = std::fs::read(damaged).ok().filter(|bytes| bytes.len() >= PAGE_BYTES)?;
+    bytes.truncate(bytes.len() / PAGE_BYTES * PAGE_BYTES);
+    let pages = u32::try_from(bytes.len() / PAGE_BYTES).ok()?;
+    let (file, rest) = bytes.split_at_mut(24);
+    file.copy_from_slice(b"SQLite format 3\0\x10\x00\x02\x02\x00\x40\x20\x20");
+    // The change counter (24..28) and what the size is valid for (92..96) agree, then the size (28..32) is believed.
+    rest[4..8].copy_from_slice(&pages.to_be_bytes());
+    let counter: [u8; 4] = rest[..4].try_into().ok()?;
+    rest[68..72].copy_from_slice(&counter);
+    rest[20..24].copy_from_slice(&4u32.to_be_bytes());
+    rest[28..48].fill(0);
+    rest[32..36].copy_from_slice(&1u32.to_be_bytes());
+    rest[36..40].copy_from_slice(&(STEPS.len() as u32).to_be_bytes());
+    rest[44..48].copy_from_slice(&APPLICATION_ID.to_be_bytes());
+    std::fs::write(path, bytes).ok()?;
+    connect_and_look(path, 0).ok().filter(|connection| read_census(connection).is_ok())
+}
+
 fn is_damage(error: &rusqlite::Error) -> bool {
-    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
-    matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase, Unknown};
+    // "Unknown" is what SQLite says of a header that it does not understand.
+    matches!(error, rusqlite::Error::InvalidQuery)
+        || matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase | Unknown))
 }

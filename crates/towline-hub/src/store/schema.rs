@@ -14,11 +14,6 @@ type Step = fn(&Connection) -> rusqlite::Result<()>;
 /// Step n leads from schema n to n + 1.
 pub(crate) const STEPS: &[Step] = &[first];
 
-/// The schema that this program writes.
-pub(crate) fn current() -> u32 {
-    STEPS.len() as u32
-}
-
 /// Every table has the same three columns, and `meta` holds the census.
 fn first(connection: &Connection) -> rusqlite::Result<()> {
     for table in Table::ALL {

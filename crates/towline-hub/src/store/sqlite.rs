@@ -65,6 +65,19 @@ impl Sqlite {
     }
 }
 
+#[cfg(test)]
+impl Sqlite {
+    /// How many pages the database has.
+    pub(crate) fn pages(&self) -> i64 {
+        self.connection.query_row("PRAGMA page_count", [], |row| row.get(0)).expect("a number")
+    }
+
+    /// Stands in for a disk of so many pages.
+    pub(crate) fn limit_pages(&self, pages: i64) {
+        self.connection.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(())).expect("set");
+    }
+}
+
 impl Backend for Sqlite {
     fn commit(&mut self, changes: &[Change]) -> Result<(), StoreError> {
         let mut census = self.census.clone();

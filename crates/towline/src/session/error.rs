@@ -71,6 +71,9 @@ pub enum RecvError {
     /// The peer gave the stream up.
     #[error("the peer reset this stream with code {0}")]
     Reset(u32),
+    /// What stands here is no message: the peer wrote raw bytes.
+    #[error("what stands here is no message; read it as raw bytes")]
+    NotAMessage,
     /// The session is over.
     #[error(transparent)]
     Ended(#[from] Ended),
@@ -79,9 +82,6 @@ pub enum RecvError {
 /// Why no stream was opened.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
-    /// As many streams as the peer allows are open.
-    #[error("as many streams are open as the peer allows")]
-    TooManyStreams,
     /// The session is over.
     #[error(transparent)]
     Ended(#[from] Ended),

@@ -1,19 +1,34 @@
 //! A session: the lasting, authenticated relation with one peer.
 
+mod clock;
 mod error;
+mod link;
+mod shared;
 mod stream;
+mod task;
 
+use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::watch;
+use tokio::sync::{OwnedMutexGuard, watch};
 use towline_proto::ids::{KeyHash, Lane, SessionId};
 use towline_proto::mail::keys::PublicKey;
-use towline_proto::wire::close::Close;
+use towline_proto::session::{Mark, OpenError as CoreOpenError, Order, RecvError as CoreRecvError};
+use towline_proto::session::{SendError as CoreSendError, StreamKey};
+use towline_proto::wire::close::{Close, CloseCode};
 
+pub(crate) use clock::Clock;
 pub use error::{Ended, EndedBy, OpenError, RecvError, SendError, Undecided};
+pub(crate) use link::FreshLink;
+pub(crate) use shared::Shared;
+use shared::{Bells, State, wait};
 pub use stream::{RecvHalf, SendHalf, Stream};
+pub(crate) use task::{JOINS_MAX, Join, Rejoin, Rejoined, SessionTask, Supply};
+pub use towline_proto::session::Stats;
 
 /// Whether a session has a link right now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,100 +53,269 @@ pub struct LinkInfo {
 }
 
 /// A cheap handle; clones mean the same session.
+///
+/// **When does a send return?** `send` when the message is *taken into credit*: it lies in this side's memory, the peer
+/// has room for it, and it goes as soon as a link can carry it. `send_confirmed` when it lies in the peer's memory.
+/// Neither says that the peer's application saw it, nor that it is on a disk: that is the mailbox's word.
+///
+/// Every async function here may be dropped at any time: what has not returned has taken and given nothing, except
+/// that a dropped `send_confirmed` may have sent. When the last handle is dropped (streams count too), the session is
+/// closed with `done` after everything sent is confirmed.
 #[derive(Clone)]
 pub struct Session {
-    link_state: watch::Receiver<LinkState>,
+    shared: Arc<Shared>,
+    _handles: Arc<CloseOnDrop>,
 }
 
-/// A turn on a lane with room for one message.
+/// Closes the session when the last handle goes.
+struct CloseOnDrop(Arc<Shared>);
+
+impl Drop for CloseOnDrop {
+    fn drop(&mut self) {
+        self.0.close(Close::new(CloseCode::Done));
+    }
+}
+
+/// A turn on a lane with room for one message; see [`Session::reserve`].
 pub struct Permit {
     session: Session,
+    lane: Lane,
+    room: usize,
+    _turn: OwnedMutexGuard<()>,
 }
 
 impl Permit {
-    /// Sends the message; it is taken into credit at once.
-    pub fn send(self, _message: impl Into<Bytes>) -> Result<(), SendError> {
-        drop(self.session);
-        Err(SendError::Full)
+    /// Sends a message of at most the reserved size; it is taken into credit at once.
+    ///
+    /// # Errors
+    /// [`SendError::TooLarge`] for a larger one, or the session's end.
+    pub fn send(self, message: impl Into<Bytes>) -> Result<(), SendError> {
+        let message = message.into();
+        if message.len() > self.room {
+            return Err(SendError::TooLarge { max_bytes: self.room });
+        }
+        let (key, _) = self.session.shared.lane(self.lane);
+        self.session.shared.command(|state| take(state, *key, &message)).map(drop)
     }
 }
 
 impl Session {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        let _handles = Arc::new(CloseOnDrop(shared.clone()));
+        Self { shared, _handles }
+    }
+
     /// The session's name.
     pub fn id(&self) -> SessionId {
-        SessionId([0; 16])
+        self.shared.id
     }
 
     /// The peer's key, proven by TLS.
     pub fn peer(&self) -> PublicKey {
-        PublicKey([0; 32])
+        self.shared.peer
     }
 
     /// The name of the peer's key.
     pub fn peer_hash(&self) -> KeyHash {
-        KeyHash([0; 32])
+        self.shared.peer_hash
     }
 
     /// The links it has now.
     pub fn links(&self) -> Vec<LinkInfo> {
-        Vec::new()
+        self.shared.lock().links.clone()
     }
 
     /// Whether it has a link, to be watched.
     pub fn link_state(&self) -> watch::Receiver<LinkState> {
-        self.link_state.clone()
+        self.shared.link_state.subscribe()
+    }
+
+    /// Figures: memory held, bytes sent and sent again, streams.
+    pub fn stats(&self) -> Stats {
+        self.shared.lock().core.stats()
     }
 
     /// Sends a message on the lane's permanent stream; returns when it is taken into credit.
-    pub async fn send(&self, _lane: Lane, _message: impl Into<Bytes>) -> Result<(), SendError> {
-        Err(self.closed().await.into())
+    ///
+    /// Senders on one lane are served in the order in which they came.
+    pub async fn send(&self, lane: Lane, message: impl Into<Bytes>) -> Result<(), SendError> {
+        let (key, bells) = self.shared.lane(lane);
+        send_message(&self.shared, *key, bells, &message.into()).await.map(drop)
     }
 
     /// Sends a message; returns when it lies in the peer's memory.
     pub async fn send_confirmed(&self, lane: Lane, message: impl Into<Bytes>) -> Result<(), SendError> {
-        self.send(lane, message).await
+        let (key, bells) = self.shared.lane(lane);
+        let mark = send_message(&self.shared, *key, bells, &message.into()).await?;
+        confirmed(&self.shared, *key, bells, mark).await
     }
 
-    /// Sends a message if there is credit for it now.
-    pub fn try_send(&self, _lane: Lane, _message: impl Into<Bytes>) -> Result<(), SendError> {
-        Err(SendError::Full)
+    /// Sends a message if there is credit for it now and nobody waits before it.
+    pub fn try_send(&self, lane: Lane, message: impl Into<Bytes>) -> Result<(), SendError> {
+        let (key, bells) = self.shared.lane(lane);
+        let _turn = bells.turn.try_lock().map_err(|_| SendError::Full)?;
+        let message = message.into();
+        self.shared.command(|state| take(state, *key, &message)).map(drop)
     }
 
-    /// Waits for a turn with room for a message of `bytes`.
-    pub async fn reserve(&self, _lane: Lane, _bytes: usize) -> Result<Permit, SendError> {
-        Err(self.closed().await.into())
+    /// Waits for a turn with room for a message of up to `bytes`, which is then held: make the message after this, not
+    /// before. Other senders of this lane wait as long as the permit lives.
+    pub async fn reserve(&self, lane: Lane, bytes: usize) -> Result<Permit, SendError> {
+        let (key, bells) = self.shared.lane(lane);
+        let turn = bells.turn.clone().lock_owned().await;
+        wait(&bells.writable, || self.shared.command(|state| fits(state, *key, bytes))).await?;
+        Ok(Permit { session: self.clone(), lane, room: bytes, _turn: turn })
     }
 
     /// The next message of a lane.
-    pub async fn recv(&self, _lane: Lane) -> Result<Bytes, RecvError> {
-        Err(self.closed().await.into())
+    pub async fn recv(&self, lane: Lane) -> Result<Bytes, RecvError> {
+        let (key, bells) = self.shared.lane(lane);
+        wait(&bells.readable, || self.shared.command(|state| receive(state, *key)))
+            .await
+            .and_then(|message| message.ok_or_else(|| RecvError::Ended(self.shared.lock().over())))
     }
 
     /// The next message of any lane, urgent ones first.
     pub async fn recv_any(&self) -> Result<(Lane, Bytes), Ended> {
-        Err(self.closed().await)
+        let next = || self.shared.command(|state| self.next_of_any(state));
+        wait(&self.shared.any_readable, next).await
     }
 
-    /// Opens a stream.
-    pub async fn open(&self, _lane: Lane) -> Result<Stream, OpenError> {
-        Err(self.closed().await.into())
+    fn next_of_any(&self, state: &mut State) -> Option<Result<(Lane, Bytes), Ended>> {
+        for (lane, (key, _)) in self.shared.lanes.iter().enumerate() {
+            if let Some(Ok(Some(message))) = receive(state, *key) {
+                return Some(Ok((Lane(lane as u8), message)));
+            }
+        }
+        state.ended.clone().map(Err)
     }
 
-    /// The next stream that the peer opened.
+    /// Opens a stream; waits while as many are open as the peer allows. The peer sees it with its first bytes.
+    pub async fn open(&self, lane: Lane) -> Result<Stream, OpenError> {
+        wait(&self.shared.openable, || self.shared.command(|state| self.open_now(state, lane))).await
+    }
+
+    fn open_now(&self, state: &mut State, lane: Lane) -> Option<Result<Stream, OpenError>> {
+        match state.core.open(lane, Order::Sequence) {
+            Ok(key) => {
+                let bells = state.enter(key, lane);
+                Some(Ok(Stream::new(self.clone(), key, bells)))
+            }
+            Err(CoreOpenError::TooMany) => None,
+            Err(CoreOpenError::Closed) => Some(Err(state.over().into())),
+        }
+    }
+
+    /// The next stream that the peer opened, and its lane.
     pub async fn accept(&self) -> Result<(Lane, Stream), Ended> {
-        Err(self.closed().await)
+        let next = || self.shared.command(|state| self.next_opened(state));
+        wait(&self.shared.acceptable, next).await
     }
 
-    /// Ends the session, telling the peer why.
-    pub fn close(&self, _close: Close) {}
+    fn next_opened(&self, state: &mut State) -> Option<Result<(Lane, Stream), Ended>> {
+        while let Some((key, lane)) = state.opened.pop_front() {
+            if let Some(entry) = state.streams.get(&key) {
+                let stream = Stream::new(self.clone(), key, entry.bells.clone());
+                return Some(Ok((lane, stream)));
+            }
+        }
+        state.ended.clone().map(Err)
+    }
 
-    /// Waits for the end.
+    /// Ends the session. With `done` or `draining` nothing new is taken, what was sent is confirmed first, then the peer
+    /// is told; with any other reason the peer is told at once. [`Session::closed`] waits for it.
+    pub fn close(&self, reason: Close) {
+        self.shared.close(reason);
+    }
+
+    /// Waits for the session's end and says why.
     pub async fn closed(&self) -> Ended {
-        std::future::pending().await
+        self.shared.until_over().await
     }
 
-    /// After the end: the messages taken that the peer may or may not have got.
+    /// After the end: the messages that were taken and of which nobody knows whether the peer has them.
     pub fn undecided(&self) -> Vec<Undecided> {
-        Vec::new()
+        self.shared.lock().undecided.clone()
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Session({}, peer {})", self.shared.id, self.shared.peer_hash)
+    }
+}
+
+/// Sends a whole message in its turn.
+async fn send_message(shared: &Shared, key: StreamKey, bells: &Bells, message: &[u8]) -> Result<Mark, SendError> {
+    let _turn = bells.turn.lock().await;
+    let now = || match shared.command(|state| take(state, key, message)) {
+        Err(SendError::Full) => None,
+        other => Some(other),
+    };
+    wait(&bells.writable, now).await
+}
+
+fn take(state: &mut State, key: StreamKey, message: &[u8]) -> Result<Mark, SendError> {
+    state.core.send(key, message).map_err(|error| refusal(state, key, error))
+}
+
+/// Whether a message of `bytes` would be taken now; asks the peer for credit if not.
+fn fits(state: &mut State, key: StreamKey, bytes: usize) -> Option<Result<(), SendError>> {
+    match state.core.fits(key, bytes) {
+        Ok(()) => Some(Ok(())),
+        Err(CoreSendError::Full) => None,
+        Err(error) => Some(Err(refusal(state, key, error))),
+    }
+}
+
+/// What the core's refusal means to the application.
+fn refusal(state: &State, key: StreamKey, error: CoreSendError) -> SendError {
+    let stopped = state.streams.get(&key).and_then(|entry| entry.stopped);
+    match error {
+        CoreSendError::Full => SendError::Full,
+        CoreSendError::TooLarge { max } => {
+            SendError::TooLarge { max_bytes: usize::try_from(max).unwrap_or(usize::MAX) }
+        }
+        _ if state.ended.is_some() => SendError::Ended(state.over()),
+        CoreSendError::Reset | CoreSendError::Finished | CoreSendError::Closed if stopped.is_some() => {
+            SendError::Stopped(stopped.unwrap_or_default())
+        }
+        CoreSendError::Closed if state.closing.is_some() => SendError::Ended(state.over()),
+        CoreSendError::Reset | CoreSendError::Finished | CoreSendError::Closed => SendError::Finished,
+    }
+}
+
+/// Waits until everything up to `mark` is in the peer's memory.
+async fn confirmed(shared: &Shared, key: StreamKey, bells: &Bells, mark: Mark) -> Result<(), SendError> {
+    shared.command(|state| state.core.watch(key, mark));
+    let look = || {
+        if bells.confirmed_to.load(Ordering::Relaxed) >= mark.0 {
+            return Some(Ok(()));
+        }
+        let state = shared.lock();
+        if state.core.is_confirmed(key, mark) {
+            return Some(Ok(()));
+        }
+        let stopped = state.streams.get(&key).and_then(|entry| entry.stopped);
+        state.ended.clone().map(|ended| Err(ended.into())).or(stopped.map(|code| Err(SendError::Stopped(code))))
+    };
+    wait(&bells.confirmed, look).await
+}
+
+/// The next message, the end (`Ok(None)`), or nothing yet (`None`).
+fn receive(state: &mut State, key: StreamKey) -> Option<Result<Option<Bytes>, RecvError>> {
+    match state.core.recv(key) {
+        Ok(Some(message)) => Some(Ok(Some(message))),
+        Ok(None) => state.ended.clone().map(|ended| Err(ended.into())),
+        Err(error) => Some(end_of_receiving(state, error).map(|()| None)),
+    }
+}
+
+fn end_of_receiving(state: &State, error: CoreRecvError) -> Result<(), RecvError> {
+    match error {
+        CoreRecvError::Ended => Ok(()),
+        CoreRecvError::Reset(code) => Err(RecvError::Reset(code)),
+        CoreRecvError::NotAMessage => Err(RecvError::NotAMessage),
+        CoreRecvError::Closed => state.ended.clone().map_or(Ok(()), |ended| Err(ended.into())),
     }
 }

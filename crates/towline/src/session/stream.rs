@@ -1,9 +1,16 @@
 //! A stream of its own order and credit inside a session.
 
-use bytes::Bytes;
+use std::sync::Arc;
 
-use super::Session;
+use bytes::Bytes;
+use towline_proto::session::{SendError as CoreSendError, StreamKey};
+
 use super::error::{RecvError, SendError};
+use super::shared::{Bells, wait};
+use super::{Session, confirmed, end_of_receiving, receive, refusal, send_message};
+
+/// The code of a reset or stop that nobody chose: a half was dropped before its end.
+const DROPPED_CODE: u32 = 0;
 
 /// A stream: messages and raw bytes both ways, in order, with its own credit.
 pub struct Stream {
@@ -11,17 +18,47 @@ pub struct Stream {
     recv: RecvHalf,
 }
 
-/// The half that sends.
+/// The half that sends. Dropped before [`SendHalf::finish`] returned, it resets the stream, so that a piece of a body is
+/// never taken for the whole.
 pub struct SendHalf {
-    session: Session,
+    half: Half,
+    finishing: bool,
 }
 
-/// The half that receives.
+/// The half that receives. Dropped before the end, it tells the peer to stop.
 pub struct RecvHalf {
+    half: Half,
+    over: bool,
+}
+
+struct Half {
     session: Session,
+    key: StreamKey,
+    bells: Arc<Bells>,
+}
+
+impl Drop for Half {
+    /// The second half to go takes the entry with it.
+    fn drop(&mut self) {
+        self.session.shared.command(|state| {
+            if let Some(entry) = state.streams.get_mut(&self.key) {
+                entry.halves -= 1;
+                if entry.halves == 0 {
+                    state.streams.remove(&self.key);
+                }
+            }
+        });
+    }
 }
 
 impl Stream {
+    pub(super) fn new(session: Session, key: StreamKey, bells: Arc<Bells>) -> Self {
+        let half = Half { session: session.clone(), key, bells: bells.clone() };
+        let send = SendHalf { half, finishing: false };
+        let recv = RecvHalf { half: Half { session, key, bells }, over: false };
+        Self { send, recv }
+    }
+
     /// Both halves, to be used by two tasks.
     pub fn split(self) -> (SendHalf, RecvHalf) {
         (self.send, self.recv)
@@ -40,45 +77,113 @@ impl Stream {
 
 impl SendHalf {
     /// Sends a whole message; returns when it is taken into credit. Dropping the future before takes nothing.
-    pub async fn send(&mut self, _message: impl Into<Bytes>) -> Result<(), SendError> {
-        Err(self.session.closed().await.into())
+    pub async fn send(&mut self, message: impl Into<Bytes>) -> Result<(), SendError> {
+        let Half { session, key, bells } = &self.half;
+        send_message(&session.shared, *key, bells, &message.into()).await.map(drop)
     }
 
     /// Sends a whole message; returns when it lies in the peer's memory.
     pub async fn send_confirmed(&mut self, message: impl Into<Bytes>) -> Result<(), SendError> {
-        self.send(message).await
+        let Half { session, key, bells } = &self.half;
+        let mark = send_message(&session.shared, *key, bells, &message.into()).await?;
+        confirmed(&session.shared, *key, bells, mark).await
     }
 
-    /// Takes as many raw bytes as there is credit for, at least one; returns how many.
-    pub async fn write(&mut self, _bytes: &[u8]) -> Result<usize, SendError> {
-        Err(self.session.closed().await.into())
+    /// Takes as many raw bytes as there is credit for, at least one unless `bytes` is empty; returns how many.
+    pub async fn write(&mut self, bytes: &[u8]) -> Result<usize, SendError> {
+        let Half { session, key, bells } = &self.half;
+        let now = || {
+            session.shared.command(|state| match state.core.write(*key, bytes) {
+                Ok(count) => Some(Ok(count)),
+                Err(CoreSendError::Full) => None,
+                Err(error) => Some(Err(refusal(state, *key, error))),
+            })
+        };
+        wait(&bells.writable, now).await
     }
 
-    /// Takes all of `bytes`.
-    pub async fn write_all(&mut self, bytes: &[u8]) -> Result<(), SendError> {
-        self.write(bytes).await.map(drop)
+    /// Takes all of `bytes`. Dropped before it returns, it has taken some of them.
+    pub async fn write_all(&mut self, mut bytes: &[u8]) -> Result<(), SendError> {
+        while !bytes.is_empty() {
+            let count = self.write(bytes).await?;
+            bytes = &bytes[count..];
+        }
+        Ok(())
     }
 
-    /// Ends this direction; returns when the peer has confirmed everything, the end included.
+    /// Ends this direction; returns when the peer has everything in its memory, the end included.
     pub async fn finish(&mut self) -> Result<(), SendError> {
-        Err(self.session.closed().await.into())
+        let Half { session, key, bells } = &self.half;
+        if !self.finishing {
+            session.shared.command(|state| state.core.finish(*key).map_err(|error| refusal(state, *key, error)))?;
+            self.finishing = true;
+        }
+        let look = || {
+            let state = session.shared.lock();
+            let entry = state.streams.get(key)?;
+            match (entry.finished, entry.stopped, &state.ended) {
+                (true, _, _) => Some(Ok(())),
+                (_, Some(code), _) => Some(Err(SendError::Stopped(code))),
+                (_, _, Some(ended)) => Some(Err(ended.clone().into())),
+                _ => None,
+            }
+        };
+        wait(&bells.confirmed, look).await
     }
 
     /// Gives this direction up: what is not yet sent is dropped, the peer is told `code`.
-    pub fn reset(&mut self, _code: u32) {}
+    pub fn reset(&mut self, code: u32) {
+        self.finishing = true;
+        let Half { session, key, .. } = &self.half;
+        session.shared.command(|state| state.core.reset(*key, code));
+    }
+}
+
+impl Drop for SendHalf {
+    fn drop(&mut self) {
+        if !self.finishing {
+            self.reset(DROPPED_CODE);
+        }
+    }
 }
 
 impl RecvHalf {
     /// The next whole message; `None` after the peer's end.
     pub async fn recv(&mut self) -> Result<Option<Bytes>, RecvError> {
-        Err(self.session.closed().await.into())
+        let Half { session, key, bells } = &self.half;
+        let now = || session.shared.command(|state| receive(state, *key));
+        let got = wait(&bells.readable, now).await;
+        self.over |= !matches!(got, Ok(Some(_)));
+        got
     }
 
-    /// The next raw bytes with their offset from the first raw byte; `None` after the peer's end.
+    /// The next raw bytes with their offset in the stream; `None` after the peer's end.
     pub async fn read(&mut self) -> Result<Option<(u64, Bytes)>, RecvError> {
-        Err(self.session.closed().await.into())
+        let Half { session, key, bells } = &self.half;
+        let now = || {
+            session.shared.command(|state| match state.core.read(*key) {
+                Ok(Some(bytes)) => Some(Ok(Some(bytes))),
+                Ok(None) => state.ended.clone().map(|ended| Err(ended.into())),
+                Err(error) => Some(end_of_receiving(state, error).map(|()| None)),
+            })
+        };
+        let got = wait(&bells.readable, now).await;
+        self.over |= !matches!(got, Ok(Some(_)));
+        got
     }
 
     /// Asks the peer to send no more, telling it `code`.
-    pub fn stop(&mut self, _code: u32) {}
+    pub fn stop(&mut self, code: u32) {
+        self.over = true;
+        let Half { session, key, .. } = &self.half;
+        session.shared.command(|state| state.core.stop(*key, code));
+    }
+}
+
+impl Drop for RecvHalf {
+    fn drop(&mut self) {
+        if !self.over {
+            self.stop(DROPPED_CODE);
+        }
+    }
 }

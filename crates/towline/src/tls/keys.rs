@@ -86,18 +86,21 @@ pub(crate) fn key_of_spki(spki: &[u8]) -> Option<PublicKey> {
     spki.strip_prefix(&SPKI_PREFIX)?.try_into().ok().map(PublicKey)
 }
 
-/// HMAC-SHA256.
-pub(crate) fn hmac_sha256(key: &[u8], message: &[u8]) -> [u8; 32] {
-    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), message);
-    tag.as_ref().try_into().expect("HMAC-SHA256 has 32 bytes")
-}
-
-/// Whether two secrets are equal, in a time that tells nothing about where they differ.
-pub(crate) fn equal(one: &[u8], other: &[u8]) -> bool {
-    aws_lc_rs::constant_time::verify_slices_are_equal(one, other).is_ok()
-}
-
 /// Fills `bytes` from the operating system's randomness.
 pub(crate) fn random(bytes: &mut [u8]) {
     rand::fill(bytes).expect("the operating system's randomness is waited for and never lacks");
+}
+
+/// HMAC-SHA-256 for join proofs.
+pub(crate) struct HmacSha256;
+
+impl towline_proto::session::handshake::Mac for HmacSha256 {
+    fn sign(&self, key: &[u8; 32], input: &[u8]) -> [u8; 32] {
+        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), input);
+        tag.as_ref().try_into().expect("HMAC-SHA256 has 32 bytes")
+    }
+
+    fn verify(&self, key: &[u8; 32], input: &[u8], tag: &[u8; 32]) -> bool {
+        hmac::verify(&hmac::Key::new(hmac::HMAC_SHA256, key), input, tag).is_ok()
+    }
 }

@@ -64,13 +64,13 @@ impl Settling {
 
 /// Plain files in folders that bear a device's name. What cannot be read now is looked at again next time.
 fn candidates(outbox: &Path) -> impl Iterator<Item = (Found, Looks)> {
-    entries(outbox).filter_map(|folder| Some((folder.file_name()?.to_str()?.parse::<DeviceName>().ok()?, folder))).flat_map(
-        |(device, folder)| {
+    entries(outbox)
+        .filter_map(|folder| Some((folder.file_name()?.to_str()?.parse::<DeviceName>().ok()?, folder)))
+        .flat_map(|(device, folder)| {
             let is_folder = folder.symlink_metadata().is_ok_and(|metadata| metadata.is_dir());
             let files = is_folder.then(|| entries(&folder)).into_iter().flatten();
             files.filter_map(move |path| Some((Found { device: device.clone(), path: path.clone() }, looks(&path)?)))
-        },
-    )
+        })
 }
 
 fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
@@ -125,7 +125,9 @@ mod tests {
     #[test]
     fn what_is_no_finished_file_of_a_device_stays() {
         let home = tempfile::tempdir().unwrap();
-        for name in ["shop/.hidden", "shop/a.tmp", "shop/b.PART", "shop/c~", "No Device/d", ".sent/e", "f", "shop/deep/g"] {
+        for name in
+            ["shop/.hidden", "shop/a.tmp", "shop/b.PART", "shop/c~", "No Device/d", ".sent/e", "f", "shop/deep/g"]
+        {
             let path = home.path().join(name);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, "x").unwrap();

@@ -9,6 +9,7 @@ mod scenes;
 mod stage;
 
 use super::Context;
+use super::signals::EndAsked;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use clap::Args;
@@ -36,9 +37,10 @@ pub(crate) struct Demo {
 impl Demo {
     pub(super) async fn run(self, context: &Context) -> Outcome {
         let mut stage = Stage::build(context.out, self.fault, self.size.0, self.keep)?;
+        let mut asked = EndAsked::listen();
         let played = tokio::select! {
             played = play(&mut stage) => played,
-            () = interrupted() => Err(Failure::new(Exit::Interrupted, "interrupted; everything that ran was stopped")),
+            () = asked.wait() => Err(Failure::new(Exit::Interrupted, "interrupted; everything that ran was stopped")),
         };
         let report = match played {
             Ok(report) => report,
@@ -65,14 +67,4 @@ async fn play(stage: &mut Stage) -> Result<Report, Failure> {
     report.add(scenes::offline::expires(stage).await?);
     report.problems.extend(stage.stop_all());
     Ok(report)
-}
-
-/// Ctrl-C, or a polite end from outside.
-async fn interrupted() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut term = signal(SignalKind::terminate()).expect("the runtime has its signal driver");
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = term.recv() => {}
-    }
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::config::origin::Origin;
 use std::path::Path;
 
 fn file(text: &str) -> Result<Layers, ConfigError> {

@@ -74,7 +74,8 @@ pub struct MessageRecord {
     /// The message's name, by which the store finds the record.
     #[n(0)]
     pub id: MessageId,
-    /// Its place in the order of acceptance at this hub.
+    /// Its place in the order of acceptance, unique and comparable among undecided messages: numbers whose messages
+    /// are all decided may be used again after a restart.
     #[n(1)]
     pub order: u64,
     /// The envelope, as it came.

@@ -1,0 +1,46 @@
+//! `towline agent`: takes this device's messages and sends what lies in its outbox, until it is asked to end.
+
+use super::Context;
+use super::signals::EndAsked;
+use crate::agent::{self, AgentConfig, AgentError};
+use crate::device::{self, DeviceConfig};
+use crate::exit::Exit;
+use crate::failure::{Failure, Outcome};
+use crate::hub_link;
+use clap::Args;
+use serde_json::json;
+use tokio::sync::watch;
+
+/// Take this device's messages, run its rules, send what lies in its outbox
+#[derive(Debug, Args)]
+#[command(
+    after_help = "What no rule of HOME/device/agent.toml matches appears whole in HOME/device/inbox. A file dropped \
+                        into HOME/device/outbox/DEVICE/ is sent to that device."
+)]
+pub(crate) struct Agent {}
+
+impl Agent {
+    pub(super) async fn run(self, context: &Context) -> Outcome {
+        let joined = DeviceConfig::load(&context.home)?;
+        let config = AgentConfig::load(&context.home.device())?;
+        let identity = device::identity(&context.home)?;
+        let client = hub_link::client(&identity, joined.hub_key()?, joined.hosts.clone());
+        let (ask_end, end) = watch::channel(false);
+        let mut asked = EndAsked::listen();
+        let human = format!("agent of {} for the hub at {}", joined.name, joined.hosts.join(", "));
+        context.out.event(human, &json!({ "event": "started", "device": joined.name, "hosts": joined.hosts }));
+        let running = agent::run(config, identity, client, end);
+        tokio::pin!(running);
+        let ended = tokio::select! {
+            ended = &mut running => ended,
+            () = asked.wait() => {
+                context.out.event("draining", &json!({ "event": "draining" }));
+                ask_end.send_replace(true);
+                running.await
+            }
+        };
+        ended.map_err(|AgentError::Denied { code, text }| Failure::coded(code, &text))?;
+        context.out.event("ended", &json!({ "event": "ended" }));
+        Ok(Exit::Done)
+    }
+}

@@ -1,0 +1,107 @@
+//! One session's tasks: what the device says goes to the core, its streams into the spool.
+
+use super::event::{Event, Events, Seat};
+use super::upload;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+use towline::{Close, CloseCode, Ended, Lane, LinkState, Plugin, Session};
+use towline_proto::mail::hub::io::{Input, SessionKey};
+use towline_proto::mail::message::ToHub;
+use towline_proto::wire::close::Retry;
+
+/// How often the round trip is told anew, for people's eyes.
+const RTT_PERIOD: Duration = Duration::from_secs(15);
+/// When a device should come again if the hub cannot take sessions.
+const COME_AGAIN: Duration = Duration::from_secs(1);
+
+/// The hub, as the server sees it.
+pub(crate) struct HubPlugin {
+    pub(crate) events: Events,
+}
+
+impl Plugin for HubPlugin {
+    async fn session(&self, session: Session) {
+        let (seat, given) = oneshot::channel();
+        let opened = Event::Opened { session: session.clone(), seat };
+        let seat = match self.events.send(opened).await {
+            Ok(()) => given.await.ok(),
+            Err(_) => None,
+        };
+        let Some(seat) = seat.map(Arc::new) else {
+            let close = Close::new(CloseCode::Draining).with_text("the hub cannot take sessions now");
+            return session.close(close.with_retry(Retry::After(COME_AGAIN)));
+        };
+        let ended = attend(&session, &seat, &self.events).await;
+        tracing::info!(session = %session.id(), reason = %ended, "session over");
+        let _ = self.events.send(Event::Input(Input::Closed { session: seat.key })).await;
+    }
+}
+
+/// Serves the session until it is over.
+async fn attend(session: &Session, seat: &Arc<Seat>, events: &Events) -> Ended {
+    tokio::select! {
+        ended = session.closed() => ended,
+        ended = listen(session, seat, events) => ended,
+        ended = take_streams(session, seat, events) => ended,
+        ended = watch_links(session, seat.key, events) => ended,
+    }
+}
+
+async fn listen(session: &Session, seat: &Seat, events: &Events) -> Ended {
+    loop {
+        seat.backlog.wait_for_room().await;
+        let bytes = match session.recv_any().await {
+            Ok((_, bytes)) => bytes,
+            Err(ended) => return ended,
+        };
+        let Ok(message) = ToHub::from_bytes(&bytes) else {
+            session.close(Close::new(CloseCode::Protocol).with_text("not a mail message"));
+            return session.closed().await;
+        };
+        let said = Event::Input(Input::Said { session: seat.key, message });
+        if events.send(said).await.is_err() {
+            return session.closed().await;
+        }
+    }
+}
+
+async fn take_streams(session: &Session, seat: &Arc<Seat>, events: &Events) -> Ended {
+    loop {
+        match session.accept().await {
+            Ok((Lane::BULK, stream)) => {
+                let (_, receiving) = stream.split();
+                tokio::spawn(upload::take(seat.clone(), events.clone(), receiving));
+            }
+            Ok((_, stream)) => stream.split().1.stop(CloseCode::Protocol.number().into()),
+            Err(ended) => return ended,
+        }
+    }
+}
+
+async fn watch_links(session: &Session, key: SessionKey, events: &Events) -> Ended {
+    let mut state = session.link_state();
+    loop {
+        let links = session.links();
+        let rtt = links.iter().filter_map(|link| link.rtt).min().unwrap_or_default();
+        let connected = *state.borrow_and_update() == LinkState::Connected;
+        let shown = if connected { links.iter().map(link_text).collect() } else { Vec::new() };
+        let rtt_us = u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX);
+        let changed = Input::LinkChanged { session: key, links: shown, rtt_us };
+        if events.send(Event::Input(changed)).await.is_err() {
+            return session.closed().await;
+        }
+        let next = tokio::time::timeout(RTT_PERIOD, state.changed()).await;
+        if matches!(next, Ok(Err(_))) {
+            return session.closed().await;
+        }
+    }
+}
+
+/// A link as `tcp 192.0.2.7:50312`.
+pub(crate) fn link_text(link: &towline::LinkInfo) -> String {
+    match link.remote {
+        Some(remote) => format!("{} {remote}", link.transport),
+        None => link.transport.to_owned(),
+    }
+}

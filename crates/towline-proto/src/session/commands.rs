@@ -1,0 +1,218 @@
+//! What the application asks of its streams.
+
+use super::credit::lane_keeps;
+use super::events::{Event, Mark, OpenError, Order, RecvError, SendError, StreamKey};
+use super::send::{Ending, SendHalf};
+use super::{Phase, Session, new_stream};
+use crate::ids::Lane;
+use crate::link::StreamRef;
+use crate::wire::frame::Open;
+use bytes::Bytes;
+
+/// The most a session keeps unsent or unconfirmed, in bytes, however much credit the peer gives.
+const SEND_HELD_MAX_BYTES: u64 = 64 * 1024 * 1024;
+
+impl Session {
+    /// Opens a stream. The peer sees it with its first frame.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open(&mut self, lane: Lane, order: Order) -> Result<StreamKey, OpenError> {
+        if self.phase != Phase::Open {
+            return Err(OpenError::Closed);
+        }
+        if self.streams.opened >= self.streams.may_open {
+            return Err(OpenError::TooMany);
+        }
+        self.streams.opened += 1;
+        let open = Open { lane, as_complete: order == Order::AsComplete };
+        Ok(StreamKey(self.streams.insert(new_stream(&self.local, &self.peer, None, Some(open), true))))
+    }
+
+    /// Takes a whole message into credit.
+    ///
+    /// # Errors
+    /// [`SendError`]; then nothing was taken.
+    pub fn send(&mut self, stream: StreamKey, message: &[u8]) -> Result<Mark, SendError> {
+        self.fits(stream, message.len())?;
+        let size = SendHalf::size_of(message.len());
+        let half = &mut self.streams.get_mut(stream.0).ok_or(SendError::Closed)?.send;
+        half.push_message(message, &mut self.scratch);
+        let mark = Mark(half.end());
+        self.took(stream.0, size);
+        Ok(mark)
+    }
+
+    /// Whether a message of so many bytes would be taken now; if it waits for credit, the peer hears of the need.
+    ///
+    /// # Errors
+    /// What [`Session::send`] would say.
+    pub fn fits(&mut self, stream: StreamKey, message_bytes: usize) -> Result<(), SendError> {
+        if message_bytes as u64 > self.peer.max_message {
+            return Err(SendError::TooLarge { max: self.peer.max_message });
+        }
+        let size = SendHalf::size_of(message_bytes);
+        if self.room(stream.0)? < size {
+            self.refuse(stream.0, size);
+            return Err(SendError::Full);
+        }
+        Ok(())
+    }
+
+    /// Takes raw bytes, as many as there is credit for, and says how many.
+    ///
+    /// # Errors
+    /// [`SendError::Full`] if none.
+    pub fn write(&mut self, stream: StreamKey, bytes: &[u8]) -> Result<usize, SendError> {
+        let room = self.room(stream.0)?.min(bytes.len() as u64) as usize;
+        if room < bytes.len() {
+            self.refuse(stream.0, bytes.len() as u64);
+        }
+        if room == 0 && !bytes.is_empty() {
+            return Err(SendError::Full);
+        }
+        if room > 0 {
+            self.streams.get_mut(stream.0).ok_or(SendError::Closed)?.send.push_raw(&bytes[..room]);
+            self.took(stream.0, room as u64);
+        }
+        Ok(room)
+    }
+
+    /// How much a stream may take now.
+    fn room(&self, key: StreamRef) -> Result<u64, SendError> {
+        if self.phase != Phase::Open {
+            return Err(SendError::Closed);
+        }
+        let half = &self.streams.get(key).ok_or(SendError::Closed)?.send;
+        half.check_open()?;
+        let others = self.lanes.iter().filter(|&&lane| lane != key).filter_map(|&lane| self.streams.get(lane));
+        let keep = others.map(|lane| lane_keeps(lane.send.limit, lane.send.end())).sum();
+        let own = half.limit.saturating_sub(half.end()).min(SEND_HELD_MAX_BYTES.saturating_sub(half.unconfirmed()));
+        Ok(own.min(self.send_credit.available(keep)))
+    }
+
+    fn took(&mut self, key: StreamRef, size: u64) {
+        self.send_credit.used += size;
+        if let Some(stream) = self.streams.get_mut(key) {
+            stream.send.need = None;
+            stream.send.blocked_due = false;
+        }
+        self.to_schedule(key);
+    }
+
+    fn refuse(&mut self, key: StreamRef, size: u64) {
+        let Some(stream) = self.streams.get_mut(key) else { return };
+        let need = stream.send.end() + size;
+        if stream.send.need != Some(need) {
+            stream.send.need = Some(need);
+            stream.send.blocked_due = true;
+            self.to_control(key);
+        }
+        if !self.waiting.contains(&key) {
+            self.waiting.push(key);
+        }
+    }
+
+    /// Credit grew: who waited for it hears so.
+    pub(super) fn wake_waiting(&mut self) {
+        let waiting = core::mem::take(&mut self.waiting);
+        for key in waiting {
+            let Some(stream) = self.streams.get(key) else { continue };
+            let wanted = stream.send.need.map(|need| need.saturating_sub(stream.send.end()));
+            // Raw bytes may be taken in part; a message's need is at most this.
+            let enough = wanted.unwrap_or(0).min(self.peer.max_message + 8);
+            if self.room(key).is_ok_and(|room| room < enough) {
+                self.waiting.push(key);
+            } else {
+                self.events.push_back(Event::Writable(StreamKey(key)));
+            }
+        }
+    }
+
+    /// Ends our direction after what was sent.
+    ///
+    /// # Errors
+    /// [`SendError`].
+    pub fn finish(&mut self, stream: StreamKey) -> Result<(), SendError> {
+        if self.is_lane(stream.0) {
+            return Err(SendError::Finished);
+        }
+        let half = &mut self.streams.get_mut(stream.0).ok_or(SendError::Closed)?.send;
+        half.check_open()?;
+        half.ending = Ending::Finish { due: true };
+        self.to_schedule(stream.0);
+        Ok(())
+    }
+
+    /// Gives our direction up: what was not sent never is. A lane's permanent stream cannot be reset.
+    pub fn reset(&mut self, stream: StreamKey, code: u32) {
+        if self.is_lane(stream.0) {
+            return;
+        }
+        let Some(known) = self.streams.get_mut(stream.0) else { return };
+        if matches!(known.send.ending, Ending::Not | Ending::Finish { .. }) {
+            self.send_credit.used -= known.send.reset(code);
+            // A stream that never said a word needs no goodbye.
+            if known.id.is_none() {
+                self.streams.remove(stream.0);
+            } else {
+                self.to_control(stream.0);
+            }
+            self.wake_waiting();
+        }
+    }
+
+    /// Wants no more of the peer's direction.
+    pub fn stop(&mut self, stream: StreamKey, code: u32) {
+        if self.is_lane(stream.0) {
+            return;
+        }
+        let Some(known) = self.streams.get_mut(stream.0) else { return };
+        known.recv.discard();
+        if known.recv.may_stop() && known.stop.is_none() {
+            known.stop = Some((code, true));
+            self.to_control(stream.0);
+        }
+        self.settle(stream.0);
+    }
+
+    /// The next whole message; `None`: nothing yet.
+    ///
+    /// # Errors
+    /// [`RecvError`]: there will be no more.
+    pub fn recv(&mut self, stream: StreamKey) -> Result<Option<Bytes>, RecvError> {
+        let max = self.local.max_message;
+        let got = self.streams.get_mut(stream.0).ok_or(RecvError::Closed)?.recv.recv(max);
+        self.after_read(stream.0);
+        got
+    }
+
+    /// The next raw bytes, and their offset in the stream; `None`: nothing yet.
+    ///
+    /// # Errors
+    /// [`RecvError`]: there will be no more.
+    pub fn read(&mut self, stream: StreamKey) -> Result<Option<(u64, Bytes)>, RecvError> {
+        let got = self.streams.get_mut(stream.0).ok_or(RecvError::Closed)?.recv.read();
+        self.after_read(stream.0);
+        got
+    }
+
+    fn after_read(&mut self, key: StreamRef) {
+        self.renew_credit(key);
+        self.settle(key);
+    }
+
+    /// Asks for [`Event::Confirmed`] when everything up to `mark` is in the peer's memory.
+    pub fn watch(&mut self, stream: StreamKey, mark: Mark) {
+        let Some(known) = self.streams.get_mut(stream.0) else { return };
+        if known.send.is_confirmed(mark.0) {
+            self.events.push_back(Event::Confirmed(stream, mark));
+        } else {
+            known.send.watched.push(mark.0);
+        }
+    }
+
+    fn is_lane(&self, key: StreamRef) -> bool {
+        self.lanes.contains(&key)
+    }
+}

@@ -1,0 +1,419 @@
+//! What links pull from a session and give to it.
+
+use super::events::{EndReason, Event, StreamKey};
+use super::send::Ending;
+use super::streams::Stream;
+use super::{Phase, Session, new_stream};
+use crate::link::{FrameRef, Frames, Item, LinkId, StreamRef, Violation};
+use crate::time::Instant;
+use crate::wire::close::CloseCode;
+use crate::wire::cursor::Reader;
+use crate::wire::frame::{FIRST_SKIPPABLE_TYPE, Frame, Open, put_data_head};
+
+/// A data frame's type, stream, open, offset and start at their longest, in bytes.
+const HEAD_MAX_BYTES: usize = 1 + 8 + 1 + 8 + 8;
+
+/// A link's second frame is of a reserved type, and then one of so many.
+const GREASE_EVERY: u64 = 1_024;
+
+impl Frames for Session {
+    fn fill(&mut self, _: Instant, link: LinkId, room: usize, out: &mut Vec<u8>) -> Option<FrameRef> {
+        if self.phase == Phase::Ended || room <= HEAD_MAX_BYTES || !self.wants_to_send() {
+            return None;
+        }
+        let known = self.links.iter_mut().find(|known| known.id == link)?;
+        known.frames += 1;
+        if known.frames % GREASE_EVERY == 2 {
+            let kind = FIRST_SKIPPABLE_TYPE + 2 * (known.frames / GREASE_EVERY % 16);
+            Frame::Reserved { kind, body: &[] }.encode(out);
+            return Some(FrameRef { stream: StreamRef::NONE, item: Item::Grease });
+        }
+        let filled = self.fill_control(out).or_else(|| self.fill_bytes(room, out));
+        filled.or_else(|| self.fill_close(out))
+    }
+
+    fn confirmed(&mut self, _: Instant, _: LinkId, frame: FrameRef) {
+        let key = frame.stream;
+        let Some(stream) = self.streams.get_mut(key) else { return };
+        stream.open_known = true;
+        match (frame.item, stream.send.ending) {
+            (Item::Data { from, to }, _) => stream.send.confirm(from, to),
+            (Item::End, Ending::Finish { .. }) => {
+                stream.send.ending = Ending::Finish { due: false };
+                stream.end_confirmed = true;
+            }
+            (Item::Reset, Ending::Reset { .. }) => stream.send.ending = Ending::Done { reset: true },
+            _ => return,
+        }
+        self.after_confirm(key);
+    }
+
+    fn lost(&mut self, _: Instant, _: LinkId, frame: FrameRef) {
+        let key = frame.stream;
+        match frame.item {
+            Item::SessionCredit { limit } => self.recv_credit.due |= limit == self.recv_credit.limit(),
+            Item::StreamsCredit { count } => self.streams.peer_credit_due |= count == self.streams.peer_may_open,
+            _ => {}
+        }
+        let Some(stream) = self.streams.get_mut(key) else { return };
+        match (frame.item, &mut stream.send.ending) {
+            (Item::Data { from, to }, _) => stream.send.lose(from, to),
+            (Item::End, Ending::Finish { due }) => *due = !stream.end_confirmed,
+            (Item::Reset, Ending::Reset { due, .. }) => *due = true,
+            (Item::Stop, _) => stream.stop.iter_mut().for_each(|(_, due)| *due = true),
+            (Item::StreamCredit { limit }, _) => stream.credit_due |= limit == stream.recv.limit,
+            (Item::Blocked { need }, _) => stream.send.blocked_due |= stream.send.need == Some(need),
+            _ => {}
+        }
+        self.to_control(key);
+        self.to_schedule(key);
+    }
+
+    fn received(&mut self, _: Instant, _: LinkId, frame: Frame<'_>) -> Result<(), Violation> {
+        if self.phase == Phase::Ended {
+            return Ok(());
+        }
+        let taken = self.take(frame);
+        if let Err(violation) = taken {
+            self.end(EndReason::Violated(violation));
+        }
+        taken
+    }
+}
+
+impl Session {
+    fn fill_close(&mut self, out: &mut Vec<u8>) -> Option<FrameRef> {
+        if !self.may_say_close() {
+            return None;
+        }
+        let Phase::Closing(close) = self.phase.clone() else { return None };
+        Frame::Close(close.clone()).encode(out);
+        self.end(EndReason::Closed(close));
+        Some(FrameRef { stream: StreamRef::NONE, item: Item::Close })
+    }
+
+    fn fill_control(&mut self, out: &mut Vec<u8>) -> Option<FrameRef> {
+        if core::mem::take(&mut self.recv_credit.due) {
+            let limit = self.recv_credit.limit();
+            Frame::SessionCredit { limit }.encode(out);
+            return Some(FrameRef { stream: StreamRef::NONE, item: Item::SessionCredit { limit } });
+        }
+        if core::mem::take(&mut self.streams.peer_credit_due) {
+            let count = self.streams.peer_may_open;
+            Frame::StreamsCredit { count }.encode(out);
+            return Some(FrameRef { stream: StreamRef::NONE, item: Item::StreamsCredit { count } });
+        }
+        while let Some(&key) = self.control.front() {
+            if let Some((id, open)) = self.number(key)
+                && let Some(stream) = self.streams.get_mut(key)
+                && let Some(item) = stream.say_control(id, open, out)
+            {
+                return Some(FrameRef { stream: key, item });
+            }
+            self.control.pop_front();
+            if let Some(stream) = self.streams.get_mut(key) {
+                stream.in_control = false;
+            }
+        }
+        None
+    }
+
+    fn fill_bytes(&mut self, room: usize, out: &mut Vec<u8>) -> Option<FrameRef> {
+        while let Some((lane, key)) = self.schedule.pop() {
+            let numbered = self.number(key);
+            let Some(stream) = self.streams.get_mut(key) else { continue };
+            stream.in_schedule = false;
+            let Some((id, open)) = numbered.filter(|_| stream.send.wants_to_send()) else { continue };
+            let before = out.len();
+            let item = match stream.send.take((room - HEAD_MAX_BYTES) as u64) {
+                Some(piece) => {
+                    put_data_head(out, piece.data, id, open, piece.from);
+                    stream.send.copy(piece.from, piece.to, out);
+                    self.sent_bytes += piece.to - piece.from;
+                    self.resent_bytes += if piece.again { piece.to - piece.from } else { 0 };
+                    Item::Data { from: piece.from, to: piece.to }
+                }
+                None => {
+                    stream.send.ending = Ending::Finish { due: false };
+                    Frame::End { stream: id, open, final_offset: stream.send.end() }.encode(out);
+                    Item::End
+                }
+            };
+            self.to_schedule(key);
+            self.schedule.served(lane, (out.len() - before) as u64);
+            return Some(FrameRef { stream: key, item });
+        }
+        None
+    }
+
+    /// The stream's number, given now if it has none, and `open` as long as the peer may not know it.
+    fn number(&mut self, key: StreamRef) -> Option<(u64, Option<Open>)> {
+        if self.streams.get(key)?.id.is_none() {
+            self.streams.assign_id(key);
+        }
+        let stream = self.streams.get(key)?;
+        Some((stream.id?, stream.open.filter(|_| !stream.open_known)))
+    }
+
+    pub(super) fn to_control(&mut self, key: StreamRef) {
+        if let Some(stream) = self.streams.get_mut(key)
+            && stream.has_control()
+            && !core::mem::replace(&mut stream.in_control, true)
+        {
+            self.control.push_back(key);
+        }
+    }
+
+    pub(super) fn to_schedule(&mut self, key: StreamRef) {
+        if let Some(stream) = self.streams.get_mut(key)
+            && let Some(open) = stream.open
+            && stream.send.wants_to_send()
+            && !core::mem::replace(&mut stream.in_schedule, true)
+        {
+            self.schedule.push(open.lane, key);
+        }
+    }
+
+    pub(super) fn after_confirm(&mut self, key: StreamRef) {
+        let Some(stream) = self.streams.get_mut(key) else { return };
+        let send = &mut stream.send;
+        let end = send.end();
+        for mark in send.watched.extract_if(.., |mark| *mark <= end).collect::<Vec<_>>() {
+            if send.is_confirmed(mark) {
+                self.events.push_back(Event::Confirmed(StreamKey(key), super::Mark(mark)));
+            } else {
+                send.watched.push(mark);
+            }
+        }
+        if stream.end_confirmed && matches!(send.ending, Ending::Finish { .. }) && send.unconfirmed() == 0 {
+            send.ending = Ending::Done { reset: false };
+            self.events.push_back(Event::Finished(StreamKey(key)));
+        }
+        self.settle(key);
+    }
+
+    /// The peer has closed this stream: all we sent on it is settled.
+    pub(super) fn settle_closed(&mut self, key: StreamRef) {
+        let Some(stream) = self.streams.get_mut(key) else { return };
+        stream.send.confirm(0, stream.send.sent());
+        match stream.send.ending {
+            Ending::Reset { .. } => stream.send.ending = Ending::Done { reset: true },
+            Ending::Finish { .. } => stream.end_confirmed = true,
+            Ending::Not | Ending::Done { .. } => {}
+        }
+        self.after_confirm(key);
+    }
+
+    /// Settles a stream whose end is known with the session's credit, and forgets one that is over both ways.
+    pub(super) fn settle(&mut self, key: StreamRef) {
+        let Some(stream) = self.streams.get_mut(key) else { return };
+        if let Some(last) = stream.recv.final_offset()
+            && !core::mem::replace(&mut stream.settled, true)
+            && stream.touched
+        {
+            self.recv_credit.settle(stream.recv.limit - last);
+        }
+        if stream.recv.is_over() && matches!(stream.send.ending, Ending::Done { .. }) {
+            self.streams.remove(key);
+        }
+    }
+
+    pub(super) fn renew_credit(&mut self, key: StreamRef) {
+        let max_message = self.local.max_message;
+        let Some(stream) = self.streams.get_mut(key) else { return };
+        let before = stream.recv.limit;
+        if let Some(limit) = stream.recv.renew(max_message) {
+            stream.credit_due = true;
+            self.recv_credit.grant(limit - before);
+            self.to_control(key);
+        }
+    }
+
+    fn take(&mut self, frame: Frame<'_>) -> Result<(), Violation> {
+        match frame {
+            Frame::Run { stream, open, offset, messages } => {
+                self.check_run(messages)?;
+                self.take_bytes(stream, open, offset, messages, None)
+            }
+            Frame::Chunk { stream, open, offset, start, bytes } => {
+                self.check_chunk(offset, start, bytes)?;
+                self.take_bytes(stream, open, offset, bytes, Some(start))
+            }
+            Frame::Bytes { stream, open, offset, bytes } => self.take_bytes(stream, open, offset, bytes, Some(offset)),
+            Frame::End { stream, open, final_offset } => self.take_end(stream, open, final_offset, None),
+            Frame::Reset { stream, open, final_offset, code } => self.take_end(stream, open, final_offset, Some(code)),
+            Frame::Stop { stream, open, code } => self.take_stop(stream, open, code),
+            Frame::Blocked { stream, open, need } => self.take_blocked(stream, open, need),
+            Frame::StreamCredit { stream, limit } => {
+                if let Some(key) = self.find(stream, None)? {
+                    let known = self.streams.get_mut(key).map(|known| &mut known.send.limit);
+                    known.into_iter().for_each(|known| *known = limit.max(*known));
+                    self.wake_waiting();
+                }
+                Ok(())
+            }
+            Frame::SessionCredit { limit } => {
+                self.send_credit.limit = self.send_credit.limit.max(limit);
+                self.wake_waiting();
+                Ok(())
+            }
+            Frame::StreamsCredit { count } => {
+                if count > self.streams.may_open {
+                    self.streams.may_open = count;
+                    self.events.push_back(Event::Openable);
+                }
+                Ok(())
+            }
+            Frame::Close(close) => {
+                self.end(EndReason::ClosedByPeer(close));
+                Ok(())
+            }
+            Frame::Ping { .. } | Frame::Pong { .. } | Frame::Confirm { .. } | Frame::Reserved { .. } => Ok(()),
+        }
+    }
+
+    fn check_run(&self, messages: &[u8]) -> Result<(), Violation> {
+        let mut reader = Reader::new(messages);
+        while !reader.is_empty() {
+            let len = self.check_message(&mut reader)?;
+            reader.take(len as usize, "message").map_err(|_| Violation::new(CloseCode::BadFrame, "a run cut short"))?;
+        }
+        Ok(())
+    }
+
+    fn check_chunk(&self, offset: u64, start: u64, bytes: &[u8]) -> Result<(), Violation> {
+        if offset == start {
+            self.check_message(&mut Reader::new(bytes))?;
+        }
+        Ok(())
+    }
+
+    fn check_message(&self, reader: &mut Reader<'_>) -> Result<u64, Violation> {
+        let len =
+            reader.varint("message").map_err(|_| Violation::new(CloseCode::BadFrame, "a message without length"))?;
+        if len > self.local.max_message {
+            return Err(Violation::new(CloseCode::FlowControl, "a message over max_message"));
+        }
+        Ok(len)
+    }
+
+    /// Finds a stream by number, opens it if it is new, and learns what it is.
+    fn find(&mut self, id: u64, open: Option<Open>) -> Result<Option<StreamRef>, Violation> {
+        if let Some(&lane) = self.lanes.get(id as usize).filter(|_| id < self.lanes.len() as u64) {
+            return Ok(Some(lane));
+        }
+        let (local, peer) = (self.local, self.peer);
+        let Some(key) = self.streams.find(id, |id| new_stream(&local, &peer, Some(id), None, false))? else {
+            return Ok(None);
+        };
+        let Some(stream) = self.streams.get_mut(key) else { return Ok(None) };
+        match (stream.open, open) {
+            (None, Some(open)) => {
+                stream.open = Some(open);
+                stream.recv.as_complete = open.as_complete;
+                self.events.push_back(Event::Opened(StreamKey(key), open.lane));
+            }
+            (None, None) => return Err(Violation::new(CloseCode::Protocol, "a stream that never said what it is")),
+            _ => {}
+        }
+        self.touch(key);
+        Ok(Some(key))
+    }
+
+    /// From its first frame on a stream's grant counts in the session's.
+    fn touch(&mut self, key: StreamRef) {
+        if let Some(stream) = self.streams.get_mut(key)
+            && !core::mem::replace(&mut stream.touched, true)
+        {
+            self.recv_credit.grant(stream.recv.limit);
+        }
+    }
+
+    fn take_bytes(
+        &mut self,
+        id: u64,
+        open: Option<Open>,
+        offset: u64,
+        bytes: &[u8],
+        message: Option<u64>,
+    ) -> Result<(), Violation> {
+        let Some(key) = self.find(id, open)? else { return Ok(()) };
+        let Some(stream) = self.streams.get_mut(key) else { return Ok(()) };
+        let grown = stream.recv.take(offset, bytes, message)?;
+        self.recv_credit.take(grown)?;
+        self.touch(key);
+        self.wake_reader(key);
+        Ok(())
+    }
+
+    fn take_end(&mut self, id: u64, open: Option<Open>, last: u64, reset: Option<u32>) -> Result<(), Violation> {
+        let Some(key) = self.find(id, open)? else { return Ok(()) };
+        if self.lanes.contains(&key) {
+            return Err(Violation::new(CloseCode::Protocol, "a lane's permanent stream cannot end"));
+        }
+        let Some(stream) = self.streams.get_mut(key) else { return Ok(()) };
+        let grown = stream.recv.end(last, reset)?;
+        self.recv_credit.take(grown)?;
+        self.wake_reader(key);
+        self.settle(key);
+        Ok(())
+    }
+
+    fn take_stop(&mut self, id: u64, open: Option<Open>, code: u32) -> Result<(), Violation> {
+        let Some(key) = self.find(id, open)? else { return Ok(()) };
+        if self.lanes.contains(&key) {
+            return Err(Violation::new(CloseCode::Protocol, "a lane's permanent stream cannot be stopped"));
+        }
+        let Some(stream) = self.streams.get(key) else { return Ok(()) };
+        if matches!(stream.send.ending, Ending::Not | Ending::Finish { .. }) {
+            self.events.push_back(Event::Stopped(StreamKey(key), code));
+            self.reset(StreamKey(key), code);
+        }
+        Ok(())
+    }
+
+    fn take_blocked(&mut self, id: u64, open: Option<Open>, need: u64) -> Result<(), Violation> {
+        let Some(key) = self.find(id, open)? else { return Ok(()) };
+        self.touch(key);
+        if let Some(stream) = self.streams.get_mut(key) {
+            stream.recv.peer_needs(need);
+        }
+        self.renew_credit(key);
+        Ok(())
+    }
+
+    fn wake_reader(&mut self, key: StreamRef) {
+        if self.streams.get_mut(key).is_some_and(|stream| stream.open.is_some() && stream.recv.should_wake()) {
+            self.events.push_back(Event::Readable(StreamKey(key)));
+        }
+    }
+}
+
+impl Stream {
+    fn has_control(&self) -> bool {
+        let reset = matches!(self.send.ending, Ending::Reset { due: true, .. });
+        reset || self.credit_due || self.send.blocked_due || self.stop.is_some_and(|(_, due)| due)
+    }
+
+    /// Writes one thing that waits to be said besides bytes.
+    fn say_control(&mut self, id: u64, open: Option<Open>, out: &mut Vec<u8>) -> Option<Item> {
+        if let Ending::Reset { code, due: true } = self.send.ending {
+            self.send.ending = Ending::Reset { code, due: false };
+            Frame::Reset { stream: id, open, final_offset: self.send.sent(), code }.encode(out);
+            return Some(Item::Reset);
+        }
+        if let Some((code, due @ true)) = &mut self.stop {
+            *due = false;
+            Frame::Stop { stream: id, open, code: *code }.encode(out);
+            return Some(Item::Stop);
+        }
+        if core::mem::take(&mut self.credit_due) {
+            let limit = self.recv.limit;
+            Frame::StreamCredit { stream: id, limit }.encode(out);
+            return Some(Item::StreamCredit { limit });
+        }
+        let need = self.send.need.filter(|_| core::mem::take(&mut self.send.blocked_due))?;
+        Frame::Blocked { stream: id, open, need }.encode(out);
+        Some(Item::Blocked { need })
+    }
+}

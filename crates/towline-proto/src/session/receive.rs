@@ -1,0 +1,300 @@
+//! One stream's incoming direction: bytes in any order in, messages or raw bytes out.
+
+use super::events::RecvError;
+use crate::link::Violation;
+use crate::ranges::RangeSet;
+use crate::ring::Ring;
+use crate::wire::close::CloseCode;
+use bytes::Bytes;
+use std::collections::VecDeque;
+
+/// A window grows up to this, in bytes: 1 Gbit/s over 130 ms.
+const WINDOW_MAX_BYTES: u64 = 16 * 1024 * 1024;
+
+/// The most raw bytes that one `read` hands out.
+const READ_MAX_BYTES: u64 = 64 * 1024;
+
+/// How far this direction is on its way to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    Not,
+    /// The peer said where.
+    Final(u64),
+    Reset {
+        final_offset: u64,
+        code: u32,
+    },
+    /// Nobody listens any more; arrivals are dropped. The final offset, once known.
+    Discard(Option<u64>),
+}
+
+#[derive(Debug)]
+pub(super) struct RecvHalf {
+    ring: Ring,
+    /// Everything below has arrived; `beyond` are the parts above it.
+    contiguous: u64,
+    beyond: RangeSet,
+    highest: u64,
+    pub(super) limit: u64,
+    window: u64,
+    /// How far was read when the window last grew.
+    grown_at: u64,
+    ending: Ending,
+    /// The peer waits to reach this offset.
+    need: Option<u64>,
+    pub(super) as_complete: bool,
+    /// Complete messages not handed out, and those that were: only for delivery as they complete.
+    complete: VecDeque<(u64, u64)>,
+    handed_out: RangeSet,
+    /// `Readable` is told again when `contiguous` is at least this; `None`: it has been told.
+    wake_at: Option<u64>,
+    finished_reading: bool,
+}
+
+impl RecvHalf {
+    pub(super) fn new(limit: u64) -> Self {
+        Self {
+            ring: Ring::new(),
+            contiguous: 0,
+            beyond: RangeSet::new(),
+            highest: 0,
+            limit,
+            window: limit,
+            grown_at: 0,
+            ending: Ending::Not,
+            need: None,
+            as_complete: false,
+            complete: VecDeque::new(),
+            handed_out: RangeSet::new(),
+            wake_at: Some(0),
+            finished_reading: false,
+        }
+    }
+
+    pub(super) fn contiguous(&self) -> u64 {
+        self.contiguous
+    }
+
+    pub(super) fn beyond(&self) -> &RangeSet {
+        &self.beyond
+    }
+
+    pub(super) fn held(&self) -> usize {
+        self.ring.capacity()
+    }
+
+    pub(super) fn unread(&self) -> u64 {
+        self.ring.len() as u64
+    }
+
+    /// Whether the final offset is known and nothing is left that anybody would read.
+    pub(super) fn is_over(&self) -> bool {
+        self.finished_reading || matches!(self.ending, Ending::Discard(Some(_)))
+    }
+
+    pub(super) fn final_offset(&self) -> Option<u64> {
+        match self.ending {
+            Ending::Final(offset) | Ending::Reset { final_offset: offset, .. } | Ending::Discard(Some(offset)) => {
+                Some(offset)
+            }
+            Ending::Not | Ending::Discard(None) => None,
+        }
+    }
+
+    /// Whether the stream's end may still be told to stop.
+    pub(super) fn may_stop(&self) -> bool {
+        self.final_offset().is_none()
+    }
+
+    /// Bytes arrived. Says by how much the highest offset grew.
+    pub(super) fn take(&mut self, offset: u64, bytes: &[u8], message: Option<u64>) -> Result<u64, Violation> {
+        let end = offset + bytes.len() as u64;
+        if end > self.limit {
+            return Err(Violation::new(CloseCode::FlowControl, "a stream went past its credit"));
+        }
+        if self.final_offset().is_some_and(|last| end > last) {
+            return Err(Violation::new(CloseCode::FlowControl, "a stream went past its end"));
+        }
+        let grown = end.saturating_sub(self.highest);
+        self.highest += grown;
+        if matches!(self.ending, Ending::Not | Ending::Final(_)) {
+            self.store(offset, end, bytes, message);
+        }
+        Ok(grown)
+    }
+
+    fn store(&mut self, offset: u64, end: u64, bytes: &[u8], message: Option<u64>) {
+        let from = offset.max(self.contiguous);
+        if from >= end || self.beyond.contains(from, end) {
+            return;
+        }
+        let before = self.contiguous;
+        self.ring.write_at(from, &bytes[(from - offset) as usize..]);
+        if from == self.contiguous && self.beyond.is_empty() {
+            self.contiguous = end;
+        } else {
+            self.beyond.insert(from, end);
+            if let Some(joined) = self.beyond.end_of(self.contiguous) {
+                self.contiguous = joined;
+                self.beyond.remove_below(joined);
+            }
+        }
+        if self.as_complete {
+            self.note_complete(offset, end, before, message);
+        }
+    }
+
+    /// `message`: where the message of a chunk begins; `None` for a run, whose messages are all complete.
+    fn note_complete(&mut self, offset: u64, end: u64, contiguous_before: u64, message: Option<u64>) {
+        let mut start = message.unwrap_or(offset);
+        while let Some((len, prefix)) = self.ring.varint_at(start, self.ring.end()) {
+            let stop = start + prefix + len;
+            let fresh = stop > contiguous_before && !self.handed_out.contains(start, stop);
+            if fresh && self.has(start, stop) && !self.complete.contains(&(start, stop)) {
+                self.complete.push_back((start, stop));
+            }
+            start = stop;
+            if start >= end {
+                break;
+            }
+        }
+    }
+
+    fn has(&self, start: u64, end: u64) -> bool {
+        end <= self.contiguous || self.beyond.contains(start.max(self.contiguous), end)
+    }
+
+    /// The peer said where the stream ends. Says by how much the highest offset grew.
+    pub(super) fn end(&mut self, last: u64, reset: Option<u32>) -> Result<u64, Violation> {
+        if last < self.highest || last > self.limit || self.final_offset().is_some_and(|known| known != last) {
+            return Err(Violation::new(CloseCode::FlowControl, "a stream's end is beyond its credit, or was moved"));
+        }
+        let grown = last - self.highest;
+        self.highest = last;
+        self.ending = match (self.ending, reset) {
+            (Ending::Discard(_), _) => Ending::Discard(Some(last)),
+            (Ending::Not | Ending::Final(_), Some(code)) if self.contiguous < last => {
+                self.drop_all();
+                Ending::Reset { final_offset: last, code }
+            }
+            (Ending::Not, _) => Ending::Final(last),
+            (known, _) => known,
+        };
+        Ok(grown)
+    }
+
+    pub(super) fn discard(&mut self) {
+        self.ending = Ending::Discard(self.final_offset());
+        self.drop_all();
+    }
+
+    fn drop_all(&mut self) {
+        self.ring.clear();
+        self.beyond.clear();
+        self.complete.clear();
+    }
+
+    pub(super) fn recv(&mut self, max_message: u64) -> Result<Option<Bytes>, RecvError> {
+        let found = if self.as_complete { self.complete.pop_front() } else { self.next_in_sequence(max_message)? };
+        let Some((start, end)) = found else { return self.nothing().map(|()| None) };
+        let (len, _) = self.ring.varint_at(start, end).ok_or(RecvError::NotAMessage)?;
+        let mut message = Vec::with_capacity(len as usize);
+        self.ring.copy_to(end - len, end, &mut message);
+        if self.as_complete {
+            self.handed_out.insert(start, end);
+            let base = self.handed_out.end_of(self.ring.base()).unwrap_or(self.ring.base());
+            self.handed_out.remove_below(base);
+            self.ring.advance(base);
+        } else {
+            self.ring.advance(end);
+        }
+        Ok(Some(message.into()))
+    }
+
+    fn next_in_sequence(&mut self, max_message: u64) -> Result<Option<(u64, u64)>, RecvError> {
+        let start = self.ring.base();
+        let Some((len, prefix)) = self.ring.varint_at(start, self.contiguous) else { return Ok(None) };
+        if len > max_message {
+            return Err(RecvError::NotAMessage);
+        }
+        let end = start + prefix + len;
+        if end > self.contiguous {
+            self.wake_at = Some(end);
+            return Ok(None);
+        }
+        Ok(Some((start, end)))
+    }
+
+    pub(super) fn read(&mut self) -> Result<Option<(u64, Bytes)>, RecvError> {
+        let start = self.ring.base();
+        let end = self.contiguous.min(start + READ_MAX_BYTES);
+        if matches!(self.ending, Ending::Reset { .. } | Ending::Discard(_)) || start >= end {
+            return self.nothing().map(|()| None);
+        }
+        let mut bytes = Vec::with_capacity((end - start) as usize);
+        self.ring.copy_to(start, end, &mut bytes);
+        self.ring.advance(end);
+        Ok(Some((start, bytes.into())))
+    }
+
+    /// There is nothing now; is there more to come?
+    fn nothing(&mut self) -> Result<(), RecvError> {
+        match self.ending {
+            Ending::Final(last) if self.ring.base() == last => {
+                self.finished_reading = true;
+                Err(RecvError::Ended)
+            }
+            Ending::Final(last) if self.contiguous == last && !self.as_complete => Err(RecvError::NotAMessage),
+            Ending::Reset { code, .. } => {
+                self.finished_reading = true;
+                Err(RecvError::Reset(code))
+            }
+            Ending::Discard(_) => Err(RecvError::Closed),
+            Ending::Not | Ending::Final(_) => {
+                self.wake_at.get_or_insert(0);
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether the application should be told, once, that there is something.
+    pub(super) fn should_wake(&mut self) -> bool {
+        let over = self.final_offset().is_some_and(|last| self.contiguous >= last || self.ring.is_empty());
+        let bytes = if self.as_complete { !self.complete.is_empty() } else { self.contiguous > self.ring.base() };
+        let due = self.wake_at.is_some_and(|at| (bytes && self.contiguous >= at) || over);
+        if due && !matches!(self.ending, Ending::Discard(_)) {
+            self.wake_at = None;
+            return true;
+        }
+        false
+    }
+
+    /// The peer says how far it wants to go. A reader that keeps up and a sender that waits: the window is too small.
+    pub(super) fn peer_needs(&mut self, need: u64) {
+        // Read since the window last grew, not unread now: this word may overtake the bytes that filled the window.
+        let read = self.ring.base() - self.grown_at;
+        if read >= self.window / 2 && need > self.limit {
+            self.grown_at = self.ring.base();
+            self.window = (self.window * 2).min(WINDOW_MAX_BYTES);
+        }
+        self.need = Some(need);
+    }
+
+    /// The new limit, if it is time to tell it.
+    pub(super) fn renew(&mut self, max_message: u64) -> Option<u64> {
+        if self.final_offset().is_some() || matches!(self.ending, Ending::Discard(_)) {
+            return None;
+        }
+        let consumed = self.ring.base();
+        let mut limit = consumed + self.window;
+        let need = self.need.filter(|&need| need <= consumed + max_message + 8);
+        limit = limit.max(need.unwrap_or(0));
+        let waits = self.need.is_some_and(|need| self.limit < need) && limit > self.limit;
+        if limit >= self.limit + self.window / 2 || waits {
+            self.limit = limit;
+            self.need = self.need.filter(|&need| need > limit);
+            return Some(limit);
+        }
+        None
+    }
+}

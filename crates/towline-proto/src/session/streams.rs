@@ -1,0 +1,187 @@
+//! The table of streams, and their numbers.
+
+use super::events::Side;
+use super::receive::RecvHalf;
+use super::send::SendHalf;
+use crate::ids::Lane;
+use crate::link::{StreamRef, Violation};
+use crate::wire::close::CloseCode;
+use crate::wire::frame::Open;
+use std::collections::BTreeMap;
+
+/// The first id of an opened stream; those below are the lanes' permanent ones.
+pub(super) const FIRST_ID: u64 = Lane::COUNT as u64;
+
+/// One stream, both directions.
+#[derive(Debug)]
+pub(super) struct Stream {
+    /// None until the first frame is pulled.
+    pub(super) id: Option<u64>,
+    /// None while only a higher id was seen, not this one.
+    pub(super) open: Option<Open>,
+    pub(super) opened_here: bool,
+    /// The peer knows `open`.
+    pub(super) open_known: bool,
+    pub(super) send: SendHalf,
+    /// The peer knows where our direction ends.
+    pub(super) end_confirmed: bool,
+    pub(super) recv: RecvHalf,
+    /// Its final offset has been settled with the session's credit.
+    pub(super) settled: bool,
+    /// Counted in the session's grants.
+    pub(super) touched: bool,
+    /// We want no more; whether that waits to be told.
+    pub(super) stop: Option<(u32, bool)>,
+    pub(super) credit_due: bool,
+    pub(super) in_control: bool,
+    pub(super) in_schedule: bool,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    tenant: u32,
+    stream: Option<Box<Stream>>,
+}
+
+/// All streams. A place is used again by another tenant, so that late references meet nobody.
+#[derive(Debug)]
+pub(super) struct Streams {
+    side: Side,
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    ids: BTreeMap<u64, StreamRef>,
+    /// How many each side has numbered: `[ours, the peer's]`.
+    numbered: [u64; 2],
+    /// How many we have opened, numbered or not, less those given up before.
+    pub(super) opened: u64,
+    pub(super) may_open: u64,
+    pub(super) peer_may_open: u64,
+    pub(super) peer_credit_due: bool,
+    pub(super) count: usize,
+}
+
+impl Streams {
+    pub(super) fn new(side: Side, may_open: u64, peer_may_open: u64) -> Self {
+        Self {
+            side,
+            slots: Vec::new(),
+            free: Vec::new(),
+            ids: BTreeMap::new(),
+            numbered: [0; 2],
+            opened: 0,
+            may_open,
+            peer_may_open,
+            peer_credit_due: false,
+            count: 0,
+        }
+    }
+
+    pub(super) fn insert(&mut self, stream: Stream) -> StreamRef {
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot::default());
+            self.slots.len() as u32 - 1
+        });
+        let slot = &mut self.slots[index as usize];
+        let key = StreamRef { index, tenant: slot.tenant };
+        if let Some(id) = stream.id {
+            self.ids.insert(id, key);
+        }
+        slot.stream = Some(Box::new(stream));
+        self.count += 1;
+        key
+    }
+
+    pub(super) fn get(&self, key: StreamRef) -> Option<&Stream> {
+        self.slots.get(key.index as usize).filter(|slot| slot.tenant == key.tenant)?.stream.as_deref()
+    }
+
+    pub(super) fn get_mut(&mut self, key: StreamRef) -> Option<&mut Stream> {
+        self.slots.get_mut(key.index as usize).filter(|slot| slot.tenant == key.tenant)?.stream.as_deref_mut()
+    }
+
+    pub(super) fn remove(&mut self, key: StreamRef) {
+        let Some(slot) = self.slots.get_mut(key.index as usize).filter(|slot| slot.tenant == key.tenant) else {
+            return;
+        };
+        let Some(stream) = slot.stream.take() else { return };
+        slot.tenant = slot.tenant.wrapping_add(1);
+        self.free.push(key.index);
+        self.count -= 1;
+        match stream.id {
+            Some(id) => {
+                self.ids.remove(&id);
+            }
+            None => self.opened -= 1,
+        }
+        if !stream.opened_here {
+            self.peer_may_open += 1;
+            self.peer_credit_due = true;
+        }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (StreamRef, &Stream)> {
+        self.slots.iter().enumerate().filter_map(|(index, slot)| {
+            let key = StreamRef { index: index as u32, tenant: slot.tenant };
+            slot.stream.as_deref().map(|stream| (key, stream))
+        })
+    }
+
+    pub(super) fn by_id(&self) -> impl Iterator<Item = (u64, StreamRef)> + '_ {
+        self.ids.iter().map(|(&id, &key)| (id, key))
+    }
+
+    const fn number(&self, ours: bool) -> u64 {
+        match (self.side, ours) {
+            (Side::Client, true) | (Side::Server, false) => 0,
+            _ => 1,
+        }
+    }
+
+    /// Numbers a stream of ours.
+    pub(super) fn assign_id(&mut self, key: StreamRef) {
+        let id = FIRST_ID + 2 * self.numbered[0] + self.number(true);
+        self.numbered[0] += 1;
+        if let Some(stream) = self.get_mut(key) {
+            stream.id = Some(id);
+        }
+        self.ids.insert(id, key);
+    }
+
+    /// Per opener (0 client, 1 server), the lowest id not yet seen.
+    pub(super) fn next_ids(&self) -> [u64; 2] {
+        let mut next = [0; 2];
+        for (ours, count) in [(true, self.numbered[0]), (false, self.numbered[1])] {
+            let bit = self.number(ours);
+            next[bit as usize] = FIRST_ID + 2 * count + bit;
+        }
+        next
+    }
+
+    /// Finds a stream by number. A new number of the peer's opens it and all lower ones; `None`: it is closed, its frames
+    /// are dropped.
+    ///
+    /// # Errors
+    /// A number that cannot be.
+    pub(super) fn find(&mut self, id: u64, new: impl Fn(u64) -> Stream) -> Result<Option<StreamRef>, Violation> {
+        if let Some(&key) = self.ids.get(&id) {
+            return Ok(Some(key));
+        }
+        let ours = id & 1 == self.number(true);
+        let index = (id - FIRST_ID) / 2;
+        if index < self.numbered[usize::from(!ours)] {
+            return Ok(None);
+        }
+        if ours {
+            return Err(Violation::new(CloseCode::Protocol, "a stream of ours that we never opened"));
+        }
+        if index >= self.peer_may_open {
+            return Err(Violation::new(CloseCode::TooManyStreams, "more streams opened than granted"));
+        }
+        while self.numbered[1] <= index {
+            let next = FIRST_ID + 2 * self.numbered[1] + self.number(false);
+            self.numbered[1] += 1;
+            self.insert(new(next));
+        }
+        Ok(self.ids.get(&id).copied())
+    }
+}

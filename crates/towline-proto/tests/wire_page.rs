@@ -1,0 +1,74 @@
+//! `docs/wire.md` says what the code does: its tables are held against the code's.
+
+use std::collections::BTreeMap;
+use towline_proto::limits;
+use towline_proto::wire::close::CloseCode;
+use towline_proto::wire::frame::kind;
+
+const PAGE: &str = include_str!("../../../docs/wire.md");
+
+/// The rows of the first table behind a heading, as cells without back-ticks.
+fn table(heading: &str) -> Vec<Vec<String>> {
+    let (_, behind) = PAGE.split_once(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("no heading {heading}"));
+    let rows = behind.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
+    let cells = |row: &str| row.trim_matches('|').split('|').map(|cell| cell.trim().replace('`', "")).collect();
+    rows.skip(2).map(cells).collect()
+}
+
+#[test]
+fn the_pages_close_codes_are_the_codes_of_the_table() {
+    let ours: Vec<Vec<String>> = CloseCode::ALL
+        .iter()
+        .map(|code| {
+            let (number, exit) = (code.number().to_string(), code.exit_code().to_string());
+            let words =
+                [&number, code.word(), code.blame().word(), code.retry().word(), &exit, code.cause(), code.cure()];
+            words.map(|word| word.replace('`', "")).into()
+        })
+        .collect();
+    assert_eq!(table("## Close codes"), ours);
+}
+
+#[test]
+fn the_pages_frame_types_are_those_of_the_code() {
+    let ours = BTreeMap::from([
+        ("Ping", kind::PING),
+        ("Pong", kind::PONG),
+        ("Confirm", kind::CONFIRM),
+        ("Close", kind::CLOSE),
+        ("SessionCredit", kind::SESSION_CREDIT),
+        ("StreamsCredit", kind::STREAMS_CREDIT),
+        ("StreamCredit", kind::STREAM_CREDIT),
+        ("Run", kind::RUN),
+        ("Chunk", kind::CHUNK),
+        ("Bytes", kind::BYTES),
+        ("End", kind::END),
+        ("Reset", kind::RESET),
+        ("Stop", kind::STOP),
+        ("Blocked", kind::BLOCKED),
+    ]);
+    let number = |text: &str| u64::from_str_radix(&text[2..4], 16).unwrap();
+    let rows = table("## Frame types");
+    let theirs: BTreeMap<_, _> = rows.iter().map(|row| (row[1].as_str(), number(&row[0]))).collect();
+    assert_eq!(theirs, ours);
+}
+
+#[test]
+fn the_pages_limits_are_those_of_the_code() {
+    let ours: BTreeMap<&str, u64> = BTreeMap::from([
+        ("MAX_HELLO_BYTES", limits::MAX_HELLO_BYTES as u64),
+        ("MAX_FRAME_BYTES", limits::MAX_FRAME_BYTES as u64),
+        ("MAX_CLOSE_TEXT_BYTES", limits::MAX_CLOSE_TEXT_BYTES as u64),
+        ("MAX_FEATURES", limits::MAX_FEATURES as u64),
+        ("MAX_FEATURE_BYTES", limits::MAX_FEATURE_BYTES as u64),
+        ("MAX_STREAMS", limits::MAX_STREAMS),
+        ("MAX_STATE_STREAMS", limits::MAX_STATE_STREAMS as u64),
+        ("MAX_STATE_RANGES", limits::MAX_STATE_RANGES as u64),
+        ("MAX_MAX_MESSAGE_BYTES", limits::MAX_MAX_MESSAGE_BYTES),
+        ("LANE_CREDIT_BYTES", limits::LANE_CREDIT_BYTES),
+    ]);
+    let rows = table("## Limits");
+    let theirs: BTreeMap<_, _> =
+        rows.iter().map(|row| (row[0].as_str(), row[1].replace(',', "").parse().unwrap())).collect();
+    assert_eq!(theirs, ours);
+}

@@ -1,0 +1,1 @@
+//! Whole sessions over loopback sockets and memory.

@@ -1,0 +1,130 @@
+//! One link of a session: its byte stream, its pump, and its frames.
+
+use std::net::SocketAddr;
+use std::task::{Context, Poll};
+
+use towline_proto::limits::MAX_FRAME_BYTES;
+use towline_proto::stream_link::{LinkConfig, LinkError, LinkId, StreamLink, put_frame};
+use towline_proto::time::Instant;
+use towline_proto::wire::close::Close;
+use towline_proto::wire::frame::Frame;
+
+use super::LinkInfo;
+use super::shared::Shared;
+use crate::pump::{Inbound, Outbox, Pump, PumpEnd, Traffic, Wire};
+use crate::server::Pass;
+use crate::tls::TlsStream;
+use crate::transport::Carrier;
+
+/// The most that a length before a frame takes.
+const FRAME_LENGTH_MAX_BYTES: usize = 8;
+
+/// A link that was admitted and is not yet in its session's hands.
+pub(crate) struct FreshLink {
+    pub(crate) stream: TlsStream<Box<dyn Carrier>>,
+    /// What came behind the hello.
+    pub(crate) input: Vec<u8>,
+    pub(crate) remote: Option<SocketAddr>,
+    pub(crate) transport: &'static str,
+    /// The server's count of connections, given back when the link is gone.
+    pub(crate) pass: Option<Pass>,
+}
+
+/// A link that the session's task owns.
+pub(crate) struct Link {
+    wire: Wire<TlsStream<Box<dyn Carrier>>>,
+    frames: StreamLink,
+    /// What came behind the hello, until the first poll.
+    early: Vec<u8>,
+    remote: Option<SocketAddr>,
+    transport: &'static str,
+    _pass: Option<Pass>,
+}
+
+impl Link {
+    /// Takes a link over. `first` leaves before any frame (the server's answer).
+    pub(crate) fn new(fresh: FreshLink, id: LinkId, config: LinkConfig, now: Instant, first: &[u8]) -> Self {
+        let FreshLink { stream, input, remote, transport, pass } = fresh;
+        let mut pump = Pump::new(MAX_FRAME_BYTES + FRAME_LENGTH_MAX_BYTES);
+        pump.out().put(first);
+        let frames = StreamLink::new(id, config, now);
+        Self { wire: Wire::new(stream, pump), frames, early: input, remote, transport, _pass: pass }
+    }
+
+    pub(crate) fn info(&self) -> LinkInfo {
+        LinkInfo { remote: self.remote, transport: self.transport, rtt: self.frames.rtt() }
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        self.frames.poll_timeout()
+    }
+
+    /// Does what can be done now; `Ready` when the link is over.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, shared: &Shared, now: Instant) -> Poll<PumpEnd<LinkError>> {
+        if self.frames.poll_timeout().is_some_and(|at| at <= now)
+            && let Err(error) = self.frames.handle_timeout(now)
+        {
+            return Poll::Ready(PumpEnd::Traffic(error));
+        }
+        let mut traffic = FrameTraffic { frames: &mut self.frames, shared, now };
+        let early = std::mem::take(&mut self.early);
+        if !early.is_empty()
+            && let Err(end) = self.wire.pump().received(&early, &mut traffic)
+        {
+            return Poll::Ready(end);
+        }
+        self.wire.poll(cx, &mut traffic)
+    }
+
+    /// Puts the session's last word behind what waits.
+    pub(crate) fn say_close(&mut self, close: &Close) {
+        self.wire.pump().out().gather(|tail| put_frame(tail, &Frame::Close(close.clone())));
+    }
+
+    /// Writes what waits and says goodbye.
+    pub(crate) fn poll_close(&mut self, cx: &mut Context<'_>, shared: &Shared, now: Instant) -> Poll<()> {
+        let mut traffic = FrameTraffic { frames: &mut self.frames, shared, now };
+        if self.wire.pump().pull(&mut traffic).is_err() {
+            return Poll::Ready(());
+        }
+        self.wire.poll_close(cx).map(|_| ())
+    }
+
+    /// The link is over: what it had not confirmed goes back to the session.
+    pub(crate) fn shut(self, shared: &Shared, now: Instant) {
+        let mut state = shared.lock();
+        let id = self.frames.id();
+        self.frames.shut(now, &mut state.core);
+        state.core.remove_link(now, id);
+        shared.drain(&mut state);
+    }
+}
+
+/// A link's frames as the pump's traffic: the session core is the reactor.
+struct FrameTraffic<'a> {
+    frames: &'a mut StreamLink,
+    shared: &'a Shared,
+    now: Instant,
+}
+
+impl Traffic for FrameTraffic<'_> {
+    type Error = LinkError;
+
+    fn inbound(&mut self, input: &[u8]) -> Result<Inbound, LinkError> {
+        let mut state = self.shared.lock();
+        let used = self.frames.handle_input(self.now, input, &mut state.core);
+        self.shared.drain(&mut state);
+        Ok(match used? {
+            0 => Inbound::Need(1),
+            count => Inbound::Used(count),
+        })
+    }
+
+    fn outbound(&mut self, out: &mut Outbox) -> Result<(), LinkError> {
+        let mut state = self.shared.lock();
+        let room = out.room();
+        out.gather(|tail| self.frames.poll_output(self.now, room, tail, &mut state.core));
+        self.shared.drain(&mut state);
+        Ok(())
+    }
+}

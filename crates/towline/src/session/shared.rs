@@ -1,0 +1,263 @@
+//! What handles and the task share: the core behind a lock, and the bells that wake who waits.
+//!
+//! Who touches what: the **task** alone owns the links, feeds time and what came, and pulls what goes. **Handles** give
+//! commands. Both hold the lock while they compute and never across a system call or an await, so a handle waits for
+//! the task's decoding of at most 16 KiB, or its gathering of at most 64 KiB, and for no socket. After every change the
+//! core's events are drained before the lock is let go (one change, then every output). `docs/decisions/003` says why
+//! this is a lock and no channel.
+
+use std::collections::{HashMap, VecDeque};
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::Waker;
+
+use tokio::sync::{Notify, watch};
+use towline_proto::ids::{KeyHash, Lane, SessionId};
+use towline_proto::mail::keys::PublicKey;
+use towline_proto::session::{EndReason, Event, Mark, Session as Core, StreamKey};
+use towline_proto::wire::close::{Close, CloseCode};
+
+use super::clock::Clock;
+use super::error::{Ended, EndedBy, Undecided};
+use super::{LinkInfo, LinkState};
+
+/// Wakes those who wait on one stream. All waiting is: get in line, look under the lock, sleep.
+#[derive(Debug, Default)]
+pub(crate) struct Bells {
+    pub(crate) readable: Notify,
+    pub(crate) writable: Notify,
+    pub(crate) confirmed: Notify,
+    /// How far the core told that the peer has it; it also answers for streams that are closed since.
+    pub(crate) confirmed_to: AtomicU64,
+    /// Senders of whole messages take turns, so that a large one is not overtaken for ever by small ones.
+    pub(crate) turn: Arc<tokio::sync::Mutex<()>>,
+}
+
+/// One opened stream as the shell knows it.
+#[derive(Debug)]
+pub(crate) struct StreamEntry {
+    pub(crate) bells: Arc<Bells>,
+    pub(crate) lane: Lane,
+    /// Our end is in the peer's memory.
+    pub(crate) finished: bool,
+    /// The peer wants no more, with this code.
+    pub(crate) stopped: Option<u32>,
+    /// Halves that the application still holds.
+    pub(crate) halves: u8,
+}
+
+/// What is behind the lock.
+pub(crate) struct State {
+    pub(crate) core: Core,
+    pub(crate) streams: HashMap<StreamKey, StreamEntry>,
+    /// Streams that the peer opened and nobody accepted yet; the core bounds how many.
+    pub(crate) opened: VecDeque<(StreamKey, Lane)>,
+    pub(crate) links: Vec<LinkInfo>,
+    pub(crate) ended: Option<Ended>,
+    /// The close that an orderly end waits to send; nothing new is taken any more.
+    pub(crate) closing: Option<Close>,
+    pub(crate) undecided: Vec<Undecided>,
+    /// Wakes the task.
+    pub(crate) task: Option<Waker>,
+}
+
+/// A session, for its handles and its task.
+pub(crate) struct Shared {
+    pub(crate) id: SessionId,
+    pub(crate) peer: PublicKey,
+    pub(crate) peer_hash: KeyHash,
+    pub(crate) clock: Clock,
+    state: Mutex<State>,
+    /// Of every lane's permanent stream.
+    pub(crate) lanes: [(StreamKey, Arc<Bells>); Lane::COUNT],
+    pub(crate) any_readable: Notify,
+    pub(crate) openable: Notify,
+    pub(crate) acceptable: Notify,
+    pub(crate) over: Notify,
+    pub(crate) link_state: watch::Sender<LinkState>,
+}
+
+impl Shared {
+    pub(crate) fn new(core: Core, id: SessionId, peer: PublicKey, clock: Clock) -> Arc<Self> {
+        let lanes = std::array::from_fn(|lane| (core.lane(Lane(lane as u8)), Arc::default()));
+        let state = State {
+            core,
+            streams: HashMap::new(),
+            opened: VecDeque::new(),
+            links: Vec::new(),
+            ended: None,
+            closing: None,
+            undecided: Vec::new(),
+            task: None,
+        };
+        Arc::new(Self {
+            id,
+            peer,
+            peer_hash: crate::identity::key_hash(&peer),
+            clock,
+            state: Mutex::new(state),
+            lanes,
+            any_readable: Notify::new(),
+            openable: Notify::new(),
+            acceptable: Notify::new(),
+            over: Notify::new(),
+            link_state: watch::Sender::new(LinkState::Disconnected),
+        })
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic under the lock is a fault of ours in one session; its other users end with their next call.
+        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    pub(crate) fn lane(&self, lane: Lane) -> &(StreamKey, Arc<Bells>) {
+        &self.lanes[usize::from(lane.0).min(Lane::COUNT - 1)]
+    }
+
+    /// Gives a command, drains the events, and wakes the task if it has something to do.
+    pub(crate) fn command<R>(&self, command: impl FnOnce(&mut State) -> R) -> R {
+        let mut state = self.lock();
+        let answer = command(&mut state);
+        self.drain(&mut state);
+        if let Some(task) = &state.task {
+            task.wake_by_ref();
+        }
+        answer
+    }
+
+    /// Ends the session in order; see [`super::Session::close`].
+    pub(crate) fn close(&self, close: Close) {
+        self.command(|state| {
+            state.core.close(close.clone());
+            state.closing.get_or_insert(close);
+        });
+    }
+
+    /// Ends the session here and now.
+    pub(crate) fn cut(&self, close: Close) {
+        self.command(|state| state.core.end(EndReason::Closed(close)));
+    }
+
+    /// Waits for the session's end and says why.
+    pub(crate) async fn until_over(&self) -> Ended {
+        wait(&self.over, || self.lock().ended.clone()).await
+    }
+
+    /// Takes every event out of the core and rings the bells.
+    pub(crate) fn drain(&self, state: &mut State) {
+        while let Some(event) = state.core.poll_event() {
+            match event {
+                Event::Opened(key, lane) => {
+                    state.enter(key, lane);
+                    state.opened.push_back((key, lane));
+                    self.acceptable.notify_waiters();
+                }
+                Event::Readable(key) => {
+                    if let Some(bells) = self.bells(state, key) {
+                        bells.readable.notify_waiters();
+                    }
+                    if self.is_lane(key) {
+                        self.any_readable.notify_waiters();
+                    }
+                }
+                Event::Writable(key) => self.ring(state, key, |bells| &bells.writable),
+                Event::Confirmed(key, Mark(offset)) => {
+                    if let Some(bells) = self.bells(state, key) {
+                        bells.confirmed_to.fetch_max(offset, Ordering::Relaxed);
+                        bells.confirmed.notify_waiters();
+                    }
+                }
+                Event::Finished(key) => {
+                    if let Some(entry) = state.streams.get_mut(&key) {
+                        entry.finished = true;
+                    }
+                    self.ring(state, key, |bells| &bells.confirmed);
+                }
+                Event::Stopped(key, code) => {
+                    if let Some(entry) = state.streams.get_mut(&key) {
+                        entry.stopped = Some(code);
+                    }
+                    self.ring(state, key, |bells| &bells.writable);
+                    self.ring(state, key, |bells| &bells.confirmed);
+                }
+                Event::Openable => self.openable.notify_waiters(),
+                Event::Ended(reason) => self.end(state, reason),
+            }
+        }
+    }
+
+    fn is_lane(&self, key: StreamKey) -> bool {
+        self.lanes.iter().any(|(lane, _)| *lane == key)
+    }
+
+    fn bells(&self, state: &State, key: StreamKey) -> Option<Arc<Bells>> {
+        let lane = self.lanes.iter().find(|(lane, _)| *lane == key).map(|(_, bells)| bells);
+        lane.or_else(|| state.streams.get(&key).map(|entry| &entry.bells)).cloned()
+    }
+
+    fn ring(&self, state: &State, key: StreamKey, which: impl FnOnce(&Bells) -> &Notify) {
+        if let Some(bells) = self.bells(state, key) {
+            which(&bells).notify_waiters();
+        }
+    }
+
+    fn end(&self, state: &mut State, reason: EndReason) {
+        if state.ended.is_some() {
+            return;
+        }
+        let lane_of = |key: StreamKey| {
+            let permanent = self.lanes.iter().position(|(lane, _)| *lane == key).map(|lane| Lane(lane as u8));
+            permanent.or_else(|| state.streams.get(&key).map(|entry| entry.lane)).unwrap_or(Lane::NORMAL)
+        };
+        let undecided = state.core.undecided().map(|(key, message)| Undecided { lane: lane_of(key), message });
+        state.undecided = undecided.collect();
+        state.ended = Some(ended(reason));
+        self.link_state.send_replace(LinkState::Ended);
+        let streams = state.streams.values().map(|entry| &entry.bells);
+        for bells in self.lanes.iter().map(|(_, bells)| bells).chain(streams) {
+            [&bells.readable, &bells.writable, &bells.confirmed].into_iter().for_each(Notify::notify_waiters);
+        }
+        [&self.any_readable, &self.openable, &self.acceptable, &self.over].into_iter().for_each(Notify::notify_waiters);
+    }
+}
+
+impl State {
+    /// Notes a stream with both its halves in the application's hands (or on the way there).
+    pub(crate) fn enter(&mut self, key: StreamKey, lane: Lane) -> Arc<Bells> {
+        let bells = Arc::<Bells>::default();
+        let entry = StreamEntry { bells: bells.clone(), lane, finished: false, stopped: None, halves: 2 };
+        self.streams.insert(key, entry);
+        bells
+    }
+
+    /// The session's end, or the one that is on its way. Only called where the core takes nothing any more.
+    pub(crate) fn over(&self) -> Ended {
+        let close = || self.closing.clone().unwrap_or(Close::new(CloseCode::Internal));
+        self.ended.clone().unwrap_or_else(|| Ended { by: EndedBy::Us, close: close() })
+    }
+}
+
+/// Gets in line, looks, sleeps: whoever rings after the look is heard.
+pub(super) async fn wait<T>(bell: &Notify, mut look: impl FnMut() -> Option<T>) -> T {
+    loop {
+        let mut rung = pin!(bell.notified());
+        rung.as_mut().enable();
+        if let Some(found) = look() {
+            return found;
+        }
+        rung.await;
+    }
+}
+
+fn ended(reason: EndReason) -> Ended {
+    let gone = |text: &str| Close::new(CloseCode::Gone).with_text(text);
+    let (by, close) = match reason {
+        EndReason::Closed(close) => (EndedBy::Us, close),
+        EndReason::ClosedByPeer(close) => (EndedBy::Peer, close),
+        EndReason::Gone => (EndedBy::Peer, gone("peer lost state")),
+        EndReason::ResumeTimeOver => (EndedBy::Us, gone("no link for longer than the session is kept")),
+        EndReason::Violated(violation) => (EndedBy::Us, violation.close()),
+    };
+    Ended { by, close }
+}

@@ -1,0 +1,249 @@
+//! The task that owns a session's links and its time.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::{Sleep, sleep_until};
+use towline_proto::session::EndReason;
+use towline_proto::session::handshake::Joiner;
+use towline_proto::stream_link::{LinkConfig, LinkError};
+use towline_proto::time::Instant;
+use towline_proto::wire::close::Close;
+use towline_proto::wire::receive_state::ReceiveState;
+
+use super::LinkState;
+use super::link::{FreshLink, Link};
+use super::shared::Shared;
+use crate::pump::PumpEnd;
+
+/// How long the last words of a session may take to leave, over all its links.
+const GOODBYE_TIME: Duration = Duration::from_secs(2);
+
+/// Joins that may wait for the task.
+pub(crate) const JOINS_MAX: usize = 4;
+
+/// A link whose peer proved that it belongs to this session, to be answered by the session's task.
+pub(crate) struct Join {
+    pub(crate) link: FreshLink,
+    pub(crate) joiner: Joiner,
+}
+
+/// What a try to come back brought.
+pub(crate) enum Rejoined {
+    /// A link, and what the peer has received.
+    Link(FreshLink, ReceiveState),
+    /// The peer no longer knows the session.
+    Gone,
+    /// The peer refuses for good.
+    Refused(Close),
+}
+
+/// Comes back to the peer: one future that tries until it has an answer.
+pub(crate) type Rejoin = Pin<Box<dyn Future<Output = Rejoined> + Send>>;
+
+/// How a session gets new links.
+pub(crate) enum Supply {
+    /// The client's: called when no link is left, with what was received.
+    Rejoin(Box<dyn FnMut(ReceiveState) -> Rejoin + Send>),
+    /// The server's: peers join.
+    Joins(mpsc::Receiver<Join>),
+}
+
+/// Owns the links, the timer and the way to new links; see the module's page.
+pub(crate) struct SessionTask {
+    shared: Arc<Shared>,
+    links: Vec<Link>,
+    supply: Supply,
+    rejoin: Option<Rejoin>,
+    config: LinkConfig,
+    timer: Pin<Box<Sleep>>,
+    /// When the last words must have left; set when the session is over.
+    goodbye: Option<Instant>,
+}
+
+impl SessionTask {
+    /// A task whose session begins with `first`, on which `answer` leaves before anything else.
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        first: FreshLink,
+        answer: &[u8],
+        supply: Supply,
+        config: LinkConfig,
+    ) -> Self {
+        let timer = Box::pin(sleep_until(shared.clock.at(shared.clock.now())));
+        let mut task = Self { shared, links: Vec::new(), supply, rejoin: None, config, timer, goodbye: None };
+        let now = task.shared.clock.now();
+        task.add_link(first, answer, now);
+        task
+    }
+
+    fn add_link(&mut self, fresh: FreshLink, first: &[u8], now: Instant) {
+        let id = self.shared.lock().core.add_link(now);
+        self.links.push(Link::new(fresh, id, self.config, now, first));
+        self.shared.link_state.send_replace(LinkState::Connected);
+    }
+
+    fn remove_link(&mut self, index: usize, now: Instant) {
+        self.links.remove(index).shut(&self.shared, now);
+        if self.links.is_empty() && self.shared.lock().ended.is_none() {
+            self.shared.link_state.send_replace(LinkState::Disconnected);
+        }
+    }
+
+    /// New links, from peers that join or from our own coming back.
+    fn poll_supply(&mut self, cx: &mut Context<'_>, now: Instant) {
+        match &mut self.supply {
+            Supply::Joins(joins) => {
+                if let Poll::Ready(Some(join)) = joins.poll_recv(cx) {
+                    self.take_join(join, now);
+                    cx.waker().wake_by_ref();
+                }
+            }
+            Supply::Rejoin(start) => {
+                if !self.links.is_empty() {
+                    return;
+                }
+                let shared = &self.shared;
+                let rejoin = self.rejoin.get_or_insert_with(|| start(shared.lock().core.receive_state()));
+                if let Poll::Ready(answer) = rejoin.as_mut().poll(cx) {
+                    self.rejoin = None;
+                    self.take_rejoined(answer, now);
+                }
+            }
+        }
+    }
+
+    /// The peer joins with a new link because it gave its old ones up: they are shut first, so that both sides state
+    /// what they have received with nothing still on the way.
+    fn take_join(&mut self, join: Join, now: Instant) {
+        while !self.links.is_empty() {
+            self.remove_link(0, now);
+        }
+        let received = self.shared.lock().core.receive_state();
+        let peer = join.joiner.received().clone();
+        let mut answer = Vec::new();
+        join.joiner.admit(received, &mut answer);
+        self.resume(&peer, now);
+        self.add_link(join.link, &answer, now);
+    }
+
+    fn take_rejoined(&mut self, answer: Rejoined, now: Instant) {
+        match answer {
+            Rejoined::Link(link, received) => {
+                self.resume(&received, now);
+                self.add_link(link, &[], now);
+            }
+            Rejoined::Gone => self.end(EndReason::Gone),
+            Rejoined::Refused(close) => self.end(EndReason::ClosedByPeer(close)),
+        }
+    }
+
+    fn resume(&mut self, received: &ReceiveState, now: Instant) {
+        let mut state = self.shared.lock();
+        if let Err(violation) = state.core.resume(now, received) {
+            state.core.end(EndReason::Violated(violation));
+        }
+        self.shared.drain(&mut state);
+    }
+
+    fn end(&mut self, reason: EndReason) {
+        let mut state = self.shared.lock();
+        state.core.end(reason);
+        self.shared.drain(&mut state);
+    }
+
+    fn poll_links(&mut self, cx: &mut Context<'_>, now: Instant) {
+        let mut index = 0;
+        while index < self.links.len() {
+            match self.links[index].poll(cx, &self.shared, now) {
+                Poll::Pending => index += 1,
+                Poll::Ready(end) => {
+                    tracing::debug!(session = %self.shared.id, reason = %end, "link over");
+                    self.judge(end);
+                    if self.shared.lock().ended.is_some() {
+                        return;
+                    }
+                    self.remove_link(index, now);
+                }
+            }
+        }
+        self.shared.lock().links = self.links.iter().map(Link::info).collect();
+    }
+
+    /// A link's end ends the session only if the peer broke a rule.
+    fn judge(&mut self, end: PumpEnd<LinkError>) {
+        let close = match end {
+            PumpEnd::Traffic(error) if !error.is_of_the_link_only() => error.close(),
+            _ => return,
+        };
+        self.links.iter_mut().for_each(|link| link.say_close(&close));
+        self.end(EndReason::Closed(close));
+    }
+
+    /// The session is over: its last words leave, bounded in time.
+    fn poll_goodbye(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<()> {
+        let until = *self.goodbye.get_or_insert(now + GOODBYE_TIME);
+        let shared = &self.shared;
+        self.links.retain_mut(|link| link.poll_close(cx, shared, now).is_pending());
+        if self.links.is_empty() || now >= until {
+            return Poll::Ready(());
+        }
+        self.sleep_until(cx, Some(until))
+    }
+
+    /// Arms the timer. `Pending`, or woken at once if the time is already there.
+    fn sleep_until(&mut self, cx: &mut Context<'_>, at: Option<Instant>) -> Poll<()> {
+        if let Some(at) = at {
+            self.timer.as_mut().reset(self.shared.clock.at(at));
+            if self.timer.as_mut().poll(cx).is_ready() {
+                cx.waker().wake_by_ref();
+            }
+        }
+        Poll::Pending
+    }
+
+    /// The next moment at which core or links have something to do.
+    fn next_timeout(&self) -> Option<Instant> {
+        let core = self.shared.lock().core.poll_timeout();
+        self.links.iter().map(Link::poll_timeout).chain([core]).flatten().min()
+    }
+}
+
+impl Future for SessionTask {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        let now = this.shared.clock.now();
+        {
+            let mut state = this.shared.lock();
+            match &mut state.task {
+                Some(waker) => waker.clone_from(cx.waker()),
+                none => *none = Some(cx.waker().clone()),
+            }
+            state.core.handle_timeout(now);
+            this.shared.drain(&mut state);
+        }
+        if this.shared.lock().ended.is_none() {
+            this.poll_supply(cx, now);
+            this.poll_links(cx, now);
+        }
+        if this.shared.lock().ended.is_some() {
+            return this.poll_goodbye(cx, now);
+        }
+        let next = this.next_timeout();
+        this.sleep_until(cx, next)
+    }
+}
+
+impl Drop for SessionTask {
+    /// Handles must not wait for a task that is gone (a runtime that shuts down).
+    fn drop(&mut self) {
+        let close = Close::new(towline_proto::wire::close::CloseCode::Internal).with_text("the session's task is gone");
+        self.end(EndReason::Closed(close));
+    }
+}

@@ -1,0 +1,4 @@
+//! Fuzzing of everything that reads what a peer sends.
+
+pub mod decoders;
+pub mod pair;

@@ -1,7 +1,7 @@
 //! A hub and devices as real processes of the real program, on loopback, in a directory of their own.
 
 // Each test file uses its part of this.
-#![allow(dead_code)]
+#![allow(dead_code, unreachable_pub)]
 
 pub mod history;
 pub mod net;
@@ -56,7 +56,8 @@ pub struct World {
 impl World {
     /// An empty world with two free ports.
     pub fn new() -> Self {
-        let free = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|socket| socket.local_addr()).unwrap().port();
+        let free =
+            || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|socket| socket.local_addr()).unwrap().port();
         Self {
             // A socket's path has room for 107 bytes, so the directory's name is short.
             dir: tempfile::Builder::new().prefix("tl").tempdir().unwrap(),

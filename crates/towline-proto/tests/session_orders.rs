@@ -1,6 +1,8 @@
 //! Two sessions do what random orders say, while their frames come in any order, twice, late or never. A plain model
 //! knows what was sent; everything must arrive once, in order where order is promised, and both sides must forget.
 
+#![allow(clippy::disallowed_methods, reason = "how many runs is asked of the environment")]
+
 mod sessions;
 
 use proptest::prelude::*;

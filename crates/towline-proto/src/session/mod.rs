@@ -2,6 +2,7 @@
 //!
 //! The law: one change, then drain every output (links' output, events, timeout), then the next change.
 
+mod arrive;
 mod commands;
 mod credit;
 mod events;

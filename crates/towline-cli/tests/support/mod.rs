@@ -46,6 +46,8 @@ pub struct World {
     http: u16,
     /// More arguments for the hub.
     pub hub_args: Vec<String>,
+    /// More arguments for every agent.
+    pub agent_args: Vec<String>,
     /// Where the hub listens, without the port.
     pub hub_host: String,
     /// What stands ahead of the program for somebody: `ip netns exec …`.
@@ -64,6 +66,7 @@ impl World {
             port: free(),
             http: free(),
             hub_args: vec!["--dev".into()],
+            agent_args: Vec::new(),
             hub_host: "127.0.0.1".into(),
             wrapped: BTreeMap::new(),
             running: BTreeMap::new(),
@@ -154,7 +157,7 @@ impl World {
     /// Starts a device's agent; it is online some time later.
     pub fn start_agent(&mut self, name: &str) {
         let mut command = self.command(name);
-        command.arg("agent");
+        command.arg("agent").args(&self.agent_args);
         self.start(name, command);
     }
 

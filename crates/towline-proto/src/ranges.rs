@@ -28,6 +28,11 @@ impl RangeSet {
         self.ranges.len()
     }
 
+    /// About how much memory it holds, in bytes: a node of the tree is rarely less than half full.
+    pub fn held(&self) -> usize {
+        2 * self.ranges.len() * size_of::<(u64, u64)>()
+    }
+
     /// The ranges in order.
     pub fn iter(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
         self.ranges.iter().map(|(&start, &end)| (start, end))
@@ -46,6 +51,23 @@ impl RangeSet {
     /// Whether all of a range is in it (an empty range always is).
     pub fn contains(&self, start: u64, end: u64) -> bool {
         start >= end || self.end_of(start).is_some_and(|held| held >= end)
+    }
+
+    /// The parts of a range that are not in it, in order. Costs what lies inside the range, not what the set holds.
+    pub fn gaps(&self, start: u64, end: u64) -> impl Iterator<Item = (u64, u64)> + '_ {
+        let mut from = self.end_of(start).unwrap_or(start);
+        let mut inside = self.ranges.range(from..end.max(from));
+        core::iter::from_fn(move || {
+            while from < end {
+                let (&s, &e) = inside.next().unwrap_or((&end, &end));
+                let gap = (from, s);
+                from = e;
+                if gap.0 < gap.1 {
+                    return Some(gap);
+                }
+            }
+            None
+        })
     }
 
     /// Adds a range; says how many offsets of it are new.

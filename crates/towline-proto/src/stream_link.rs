@@ -217,13 +217,16 @@ impl StreamLink {
         true
     }
 
-    /// When [`StreamLink::handle_timeout`] or [`StreamLink::poll_output`] has something to do by itself.
+    /// When [`StreamLink::handle_timeout`] or [`StreamLink::poll_output`] has something to do by itself. A shell that
+    /// cannot write now waits for room instead of a time that has passed.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let probe = self.probe.poll_timeout();
         Some(self.intake.deadline.map_or(probe, |confirm| confirm.min(probe)))
     }
 
-    /// Time has passed; drain the output afterwards.
+    /// Time has passed; drain the output afterwards. First read all that the byte stream has and give it to
+    /// [`StreamLink::handle_input`]: after a pause of this process (a machine that slept, a long wait for the processor)
+    /// the peer's word may lie there unread, and this link would be called dead for our own silence.
     ///
     /// # Errors
     /// [`LinkError::Silent`].

@@ -9,9 +9,6 @@ use crate::link::StreamRef;
 use crate::wire::frame::Open;
 use bytes::Bytes;
 
-/// The most a session keeps unsent or unconfirmed, in bytes, however much credit the peer gives.
-const SEND_HELD_MAX_BYTES: u64 = 64 * 1024 * 1024;
-
 impl Session {
     /// Opens a stream. The peer sees it with its first frame.
     ///
@@ -53,7 +50,7 @@ impl Session {
         }
         let size = SendHalf::size_of(message_bytes);
         if self.room(stream.0)? < size {
-            self.refuse(stream.0, size);
+            self.refuse(stream.0, size, size);
             return Err(SendError::Full);
         }
         Ok(())
@@ -66,7 +63,7 @@ impl Session {
     pub fn write(&mut self, stream: StreamKey, bytes: &[u8]) -> Result<usize, SendError> {
         let room = self.room(stream.0)?.min(bytes.len() as u64) as usize;
         if room < bytes.len() {
-            self.refuse(stream.0, bytes.len() as u64);
+            self.refuse(stream.0, bytes.len() as u64, 1);
         }
         if room == 0 && !bytes.is_empty() {
             return Err(SendError::Full);
@@ -87,12 +84,12 @@ impl Session {
         half.check_open()?;
         let others = self.lanes.iter().filter(|&&lane| lane != key).filter_map(|&lane| self.streams.get(lane));
         let keep = others.map(|lane| lane_keeps(lane.send.limit, lane.send.end())).sum();
-        let own = half.limit.saturating_sub(half.end()).min(SEND_HELD_MAX_BYTES.saturating_sub(half.unconfirmed()));
+        let own = half.limit.saturating_sub(half.end());
         Ok(own.min(self.send_credit.available(keep)))
     }
 
     fn took(&mut self, key: StreamRef, size: u64) {
-        self.send_credit.used += size;
+        self.send_credit.took(size);
         if let Some(stream) = self.streams.get_mut(key) {
             stream.send.need = None;
             stream.send.blocked_due = false;
@@ -100,33 +97,58 @@ impl Session {
         self.to_schedule(key);
     }
 
-    fn refuse(&mut self, key: StreamRef, size: u64) {
+    /// There was no room for `size`; with `enough` it is worth trying again.
+    fn refuse(&mut self, key: StreamRef, size: u64, enough: u64) {
         let Some(stream) = self.streams.get_mut(key) else { return };
+        self.send_credit.refused(size);
         let need = stream.send.end() + size;
+        stream.send.enough = enough;
+        if !core::mem::replace(&mut stream.in_waiting, true) {
+            self.waiting.push(key);
+        }
         if stream.send.need != Some(need) {
             stream.send.need = Some(need);
             stream.send.blocked_due = true;
             self.to_control(key);
         }
-        if !self.waiting.contains(&key) {
-            self.waiting.push(key);
+    }
+
+    /// The session's credit grew: who waited for it hears so.
+    pub(super) fn wake_waiting(&mut self) {
+        let mut waiting = core::mem::take(&mut self.waiting);
+        waiting.retain(|&key| !self.wake(key));
+        self.waiting = waiting;
+    }
+
+    /// A stream's credit grew: if it waited for that, it hears so.
+    pub(super) fn wake_one(&mut self, key: StreamRef) {
+        if self.streams.get(key).is_some_and(|stream| stream.in_waiting) && self.wake(key) {
+            self.waiting.retain(|&waits| waits != key);
         }
     }
 
-    /// Credit grew: who waited for it hears so.
-    pub(super) fn wake_waiting(&mut self) {
-        let waiting = core::mem::take(&mut self.waiting);
-        for key in waiting {
-            let Some(stream) = self.streams.get(key) else { continue };
-            let wanted = stream.send.need.map(|need| need.saturating_sub(stream.send.end()));
-            // Raw bytes may be taken in part; a message's need is at most this.
-            let enough = wanted.unwrap_or(0).min(self.peer.max_message + 8);
-            if self.room(key).is_ok_and(|room| room < enough) {
-                self.waiting.push(key);
-            } else {
-                self.events.push_back(Event::Writable(StreamKey(key)));
-            }
+    /// Tells a waiting stream if there is enough room; says whether it waits no longer.
+    fn wake(&mut self, key: StreamRef) -> bool {
+        let room = self.room(key);
+        let Some(stream) = self.streams.get_mut(key) else { return true };
+        if room.is_ok_and(|room| room < stream.send.enough) {
+            return false;
         }
+        stream.in_waiting = false;
+        self.events.push_back(Event::Writable(StreamKey(key)));
+        true
+    }
+
+    /// Changes a stream's outgoing direction so that it may hold less, and counts that.
+    pub(super) fn let_go<R>(&mut self, key: StreamRef, change: impl FnOnce(&mut SendHalf) -> R) -> Option<R> {
+        let half = &mut self.streams.get_mut(key)?.send;
+        let before = half.unconfirmed();
+        let result = change(half);
+        let less = before - half.unconfirmed();
+        if self.send_credit.let_go(less) {
+            self.wake_waiting();
+        }
+        Some(result)
     }
 
     /// Ends our direction after what was sent.
@@ -151,9 +173,10 @@ impl Session {
         }
         let Some(known) = self.streams.get_mut(stream.0) else { return };
         if matches!(known.send.ending, Ending::Not | Ending::Finish { .. }) {
-            self.send_credit.used -= known.send.reset(code);
+            let numbered = known.id.is_some();
+            self.send_credit.used -= self.let_go(stream.0, |half| half.reset(code)).unwrap_or(0);
             // A stream that never said a word needs no goodbye.
-            if known.id.is_none() {
+            if !numbered {
                 self.streams.remove(stream.0);
             } else {
                 self.to_control(stream.0);
@@ -208,7 +231,7 @@ impl Session {
         if known.send.is_confirmed(mark.0) {
             self.events.push_back(Event::Confirmed(stream, mark));
         } else {
-            known.send.watched.push(mark.0);
+            known.send.watch(mark.0);
         }
     }
 

@@ -7,18 +7,50 @@ use crate::limits::LANE_CREDIT_BYTES;
 use crate::link::Violation;
 use crate::wire::close::CloseCode;
 
+/// The most a session keeps unsent or unconfirmed, in bytes, however much credit the peer gives.
+const SEND_HELD_MAX_BYTES: u64 = 64 * 1024 * 1024;
+
 /// What we may send.
 #[derive(Debug)]
 pub(super) struct SendCredit {
     pub(super) limit: u64,
     /// All streams' written offsets together.
     pub(super) used: u64,
+    /// Of these, what is unsent or unconfirmed, and so held here.
+    held: u64,
+    /// Somebody was refused because so much is held.
+    full: bool,
 }
 
 impl SendCredit {
+    pub(super) const fn new(limit: u64) -> Self {
+        Self { limit, used: 0, held: 0, full: false }
+    }
+
     /// What a stream may still take, with what the other lanes keep of their own left untouched.
     pub(super) fn available(&self, lanes_keep: u64) -> u64 {
-        self.limit.saturating_sub(self.used).saturating_sub(lanes_keep)
+        let granted = self.limit.saturating_sub(self.used).saturating_sub(lanes_keep);
+        granted.min(SEND_HELD_MAX_BYTES.saturating_sub(self.held))
+    }
+
+    pub(super) const fn held(&self) -> u64 {
+        self.held
+    }
+
+    pub(super) const fn took(&mut self, size: u64) {
+        self.used += size;
+        self.held += size;
+    }
+
+    pub(super) const fn refused(&mut self, size: u64) {
+        self.full |= SEND_HELD_MAX_BYTES.saturating_sub(self.held) < size;
+    }
+
+    /// So much is held no more. Says whether those that were refused for it should try again: not at every byte, and
+    /// with room for the largest message.
+    pub(super) const fn let_go(&mut self, size: u64) -> bool {
+        self.held -= size;
+        self.full && self.held <= SEND_HELD_MAX_BYTES / 2 && core::mem::replace(&mut self.full, false)
     }
 }
 

@@ -7,8 +7,8 @@ use super::{Phase, Session, new_stream};
 use crate::link::{FrameRef, Frames, Item, LinkId, StreamRef, Violation};
 use crate::time::Instant;
 use crate::wire::close::CloseCode;
-use crate::wire::cursor::Reader;
-use crate::wire::frame::{FIRST_SKIPPABLE_TYPE, Frame, Open, put_data_head};
+use crate::wire::cursor::{MAX_VARINT, Reader, varint_len};
+use crate::wire::frame::{Data, FIRST_SKIPPABLE_TYPE, Frame, Open, put_data_head};
 
 /// A data frame's type, stream, open, offset and start at their longest, in bytes.
 const HEAD_MAX_BYTES: usize = 1 + 8 + 1 + 8 + 8;
@@ -37,7 +37,7 @@ impl Frames for Session {
         let Some(stream) = self.streams.get_mut(key) else { return };
         stream.open_known = true;
         match (frame.item, stream.send.ending) {
-            (Item::Data { from, to }, _) => stream.send.confirm(from, to),
+            (Item::Data { from, to }, _) => _ = self.let_go(key, |half| half.confirm(from, to)),
             (Item::End, Ending::Finish { .. }) => {
                 stream.send.ending = Ending::Finish { due: false };
                 stream.end_confirmed = true;
@@ -177,13 +177,8 @@ impl Session {
     pub(super) fn after_confirm(&mut self, key: StreamRef) {
         let Some(stream) = self.streams.get_mut(key) else { return };
         let send = &mut stream.send;
-        let end = send.end();
-        for mark in send.watched.extract_if(.., |mark| *mark <= end).collect::<Vec<_>>() {
-            if send.is_confirmed(mark) {
-                self.events.push_back(Event::Confirmed(StreamKey(key), super::Mark(mark)));
-            } else {
-                send.watched.push(mark);
-            }
+        while let Some(mark) = send.next_reached() {
+            self.events.push_back(Event::Confirmed(StreamKey(key), super::Mark(mark)));
         }
         if stream.end_confirmed && matches!(send.ending, Ending::Finish { .. }) && send.unconfirmed() == 0 {
             send.ending = Ending::Done { reset: false };
@@ -194,8 +189,8 @@ impl Session {
 
     /// The peer has closed this stream: all we sent on it is settled.
     pub(super) fn settle_closed(&mut self, key: StreamRef) {
+        self.let_go(key, |half| half.confirm(0, half.sent()));
         let Some(stream) = self.streams.get_mut(key) else { return };
-        stream.send.confirm(0, stream.send.sent());
         match stream.send.ending {
             Ending::Reset { .. } => stream.send.ending = Ending::Done { reset: true },
             Ending::Finish { .. } => stream.end_confirmed = true,
@@ -233,13 +228,13 @@ impl Session {
         match frame {
             Frame::Run { stream, open, offset, messages } => {
                 self.check_run(messages)?;
-                self.take_bytes(stream, open, offset, messages, None)
+                self.take_bytes(stream, open, offset, messages, Data::Run)
             }
             Frame::Chunk { stream, open, offset, start, bytes } => {
                 self.check_chunk(offset, start, bytes)?;
-                self.take_bytes(stream, open, offset, bytes, Some(start))
+                self.take_bytes(stream, open, offset, bytes, Data::Chunk { start })
             }
-            Frame::Bytes { stream, open, offset, bytes } => self.take_bytes(stream, open, offset, bytes, Some(offset)),
+            Frame::Bytes { stream, open, offset, bytes } => self.take_bytes(stream, open, offset, bytes, Data::Bytes),
             Frame::End { stream, open, final_offset } => self.take_end(stream, open, final_offset, None),
             Frame::Reset { stream, open, final_offset, code } => self.take_end(stream, open, final_offset, Some(code)),
             Frame::Stop { stream, open, code } => self.take_stop(stream, open, code),
@@ -248,7 +243,7 @@ impl Session {
                 if let Some(key) = self.find(stream, None)? {
                     let known = self.streams.get_mut(key).map(|known| &mut known.send.limit);
                     known.into_iter().for_each(|known| *known = limit.max(*known));
-                    self.wake_waiting();
+                    self.wake_one(key);
                 }
                 Ok(())
             }
@@ -282,8 +277,14 @@ impl Session {
     }
 
     fn check_chunk(&self, offset: u64, start: u64, bytes: &[u8]) -> Result<(), Violation> {
-        if offset == start {
-            self.check_message(&mut Reader::new(bytes))?;
+        if offset > start {
+            let within = offset - start <= self.local.max_message + varint_len(MAX_VARINT) as u64;
+            return within.then_some(()).ok_or(Violation::new(CloseCode::FlowControl, "a message over max_message"));
+        }
+        let mut reader = Reader::new(bytes);
+        let len = self.check_message(&mut reader)?;
+        if (bytes.len() - reader.position()) as u64 > len {
+            return Err(Violation::new(CloseCode::Protocol, "a chunk past the end of its message"));
         }
         Ok(())
     }
@@ -316,11 +317,10 @@ impl Session {
             (None, None) => return Err(Violation::new(CloseCode::Protocol, "a stream that never said what it is")),
             _ => {}
         }
-        self.touch(key);
         Ok(Some(key))
     }
 
-    /// From its first frame on a stream's grant counts in the session's.
+    /// From its first frame on a stream's grant counts in the session's; that frame itself must fit what was told before.
     fn touch(&mut self, key: StreamRef) {
         if let Some(stream) = self.streams.get_mut(key)
             && !core::mem::replace(&mut stream.touched, true)
@@ -335,11 +335,11 @@ impl Session {
         open: Option<Open>,
         offset: u64,
         bytes: &[u8],
-        message: Option<u64>,
+        data: Data,
     ) -> Result<(), Violation> {
         let Some(key) = self.find(id, open)? else { return Ok(()) };
         let Some(stream) = self.streams.get_mut(key) else { return Ok(()) };
-        let grown = stream.recv.take(offset, bytes, message)?;
+        let grown = stream.recv.take(offset, bytes, data)?;
         self.recv_credit.take(grown)?;
         self.touch(key);
         self.wake_reader(key);
@@ -354,6 +354,7 @@ impl Session {
         let Some(stream) = self.streams.get_mut(key) else { return Ok(()) };
         let grown = stream.recv.end(last, reset)?;
         self.recv_credit.take(grown)?;
+        self.touch(key);
         self.wake_reader(key);
         self.settle(key);
         Ok(())
@@ -364,6 +365,7 @@ impl Session {
         if self.lanes.contains(&key) {
             return Err(Violation::new(CloseCode::Protocol, "a lane's permanent stream cannot be stopped"));
         }
+        self.touch(key);
         let Some(stream) = self.streams.get(key) else { return Ok(()) };
         if matches!(stream.send.ending, Ending::Not | Ending::Finish { .. }) {
             self.events.push_back(Event::Stopped(StreamKey(key), code));

@@ -58,7 +58,7 @@ pub struct Session {
     control: VecDeque<StreamRef>,
     send_credit: SendCredit,
     recv_credit: RecvCredit,
-    /// Streams that were refused credit.
+    /// Streams that were refused credit, in the order of their refusal.
     waiting: Vec<StreamRef>,
     events: VecDeque<Event>,
     links: Vec<Link>,
@@ -86,7 +86,7 @@ impl Session {
             lanes,
             schedule: Schedule::default(),
             control: VecDeque::new(),
-            send_credit: SendCredit { limit: peer.session_credit, used: 0 },
+            send_credit: SendCredit::new(peer.session_credit),
             recv_credit: RecvCredit::new(local.session_credit),
             waiting: Vec::new(),
             events: VecDeque::new(),
@@ -182,8 +182,9 @@ impl Session {
 
     /// A link is gone; shut its `StreamLink` first, so that its references are back.
     pub fn remove_link(&mut self, now: Instant, link: LinkId) {
+        let before = self.links.len();
         self.links.retain(|known| known.id != link);
-        if self.links.is_empty() && self.phase != Phase::Ended {
+        if self.links.len() < before && self.links.is_empty() && self.phase != Phase::Ended {
             let kept = self.local.resume_time_ms.min(self.peer.resume_time_ms);
             self.kept_until = Some(now + Duration::from_millis(kept));
         }
@@ -210,11 +211,9 @@ impl Session {
         match &self.phase {
             Phase::Closing(close) => {
                 let orderly = matches!(close.code, CloseCode::Done | CloseCode::Draining);
-                let settled = |stream: &Stream| {
-                    stream.send.unconfirmed() == 0
-                        || matches!(stream.send.ending, Ending::Reset { .. } | Ending::Done { .. })
-                };
-                !orderly || self.streams.iter().all(|(_, stream)| settled(stream))
+                let ends = |stream: &Stream| matches!(stream.send.ending, Ending::Finish { .. });
+                // Every stream is looked at only once, when all their bytes are confirmed.
+                !orderly || self.send_credit.held() == 0 && !self.streams.iter().any(|(_, stream)| ends(stream))
             }
             Phase::Open | Phase::Ended => false,
         }
@@ -236,6 +235,7 @@ fn new_stream(local: &Params, peer: &Params, id: Option<u64>, open: Option<Open>
         settled: false,
         touched: false,
         stop: None,
+        in_waiting: false,
         credit_due: false,
         in_control: false,
         in_schedule: false,

@@ -5,6 +5,8 @@ use crate::link::Violation;
 use crate::ranges::RangeSet;
 use crate::ring::Ring;
 use crate::wire::close::CloseCode;
+use crate::wire::cursor::Reader;
+use crate::wire::frame::Data;
 use bytes::Bytes;
 use std::collections::VecDeque;
 
@@ -43,8 +45,9 @@ pub(super) struct RecvHalf {
     /// The peer waits to reach this offset.
     need: Option<u64>,
     pub(super) as_complete: bool,
-    /// Complete messages not handed out, and those that were: only for delivery as they complete.
+    /// Only for delivery as they complete: complete messages not handed out, those and all that were, those that were.
     complete: VecDeque<(u64, u64)>,
+    noted: RangeSet,
     handed_out: RangeSet,
     /// `Readable` is told again when `contiguous` is at least this; `None`: it has been told.
     wake_at: Option<u64>,
@@ -65,6 +68,7 @@ impl RecvHalf {
             need: None,
             as_complete: false,
             complete: VecDeque::new(),
+            noted: RangeSet::new(),
             handed_out: RangeSet::new(),
             wake_at: Some(0),
             finished_reading: false,
@@ -79,8 +83,10 @@ impl RecvHalf {
         &self.beyond
     }
 
+    /// How much memory it holds, in bytes.
     pub(super) fn held(&self) -> usize {
-        self.ring.capacity()
+        let records = self.complete.capacity() * size_of::<(u64, u64)>();
+        self.ring.capacity() + records + self.beyond.held() + self.noted.held() + self.handed_out.held()
     }
 
     pub(super) fn unread(&self) -> u64 {
@@ -107,7 +113,7 @@ impl RecvHalf {
     }
 
     /// Bytes arrived. Says by how much the highest offset grew.
-    pub(super) fn take(&mut self, offset: u64, bytes: &[u8], message: Option<u64>) -> Result<u64, Violation> {
+    pub(super) fn take(&mut self, offset: u64, bytes: &[u8], data: Data) -> Result<u64, Violation> {
         let end = offset + bytes.len() as u64;
         if end > self.limit {
             return Err(Violation::new(CloseCode::FlowControl, "a stream went past its credit"));
@@ -115,20 +121,33 @@ impl RecvHalf {
         if self.final_offset().is_some_and(|last| end > last) {
             return Err(Violation::new(CloseCode::FlowControl, "a stream went past its end"));
         }
+        self.check_kind(end, data)?;
         let grown = end.saturating_sub(self.highest);
         self.highest += grown;
         if matches!(self.ending, Ending::Not | Ending::Final(_)) {
-            self.store(offset, end, bytes, message);
+            self.store(offset, end, bytes, data);
         }
         Ok(grown)
     }
 
-    fn store(&mut self, offset: u64, end: u64, bytes: &[u8], message: Option<u64>) {
+    /// A later chunk stays within the length that its message's first one told; raw bytes are no messages.
+    fn check_kind(&self, end: u64, data: Data) -> Result<(), Violation> {
+        match data {
+            Data::Bytes if self.as_complete => {
+                Err(Violation::new(CloseCode::Protocol, "raw bytes on a stream of messages as they complete"))
+            }
+            Data::Chunk { start } if self.message_at(start).is_some_and(|stop| end > stop) => {
+                Err(Violation::new(CloseCode::Protocol, "a chunk past the end of its message"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn store(&mut self, offset: u64, end: u64, bytes: &[u8], data: Data) {
         let from = offset.max(self.contiguous);
         if from >= end || self.beyond.contains(from, end) {
             return;
         }
-        let before = self.contiguous;
         self.ring.write_at(from, &bytes[(from - offset) as usize..]);
         if from == self.contiguous && self.beyond.is_empty() {
             self.contiguous = end;
@@ -140,24 +159,40 @@ impl RecvHalf {
             }
         }
         if self.as_complete {
-            self.note_complete(offset, end, before, message);
+            self.note_complete(offset, bytes, data);
         }
     }
 
-    /// `message`: where the message of a chunk begins; `None` for a run, whose messages are all complete.
-    fn note_complete(&mut self, offset: u64, end: u64, contiguous_before: u64, message: Option<u64>) {
-        let mut start = message.unwrap_or(offset);
-        while let Some((len, prefix)) = self.ring.varint_at(start, self.ring.end()) {
-            let stop = start + prefix + len;
-            let fresh = stop > contiguous_before && !self.handed_out.contains(start, stop);
-            if fresh && self.has(start, stop) && !self.complete.contains(&(start, stop)) {
-                self.complete.push_back((start, stop));
-            }
-            start = stop;
-            if start >= end {
-                break;
-            }
+    /// Notes which messages these bytes completed: those of a run, read from the frame itself since the ring may have let
+    /// go of the first; or the one that a chunk belongs to.
+    fn note_complete(&mut self, offset: u64, bytes: &[u8], data: Data) {
+        if let Data::Chunk { start } = data {
+            let stop = self.message_at(start).filter(|&stop| self.has(start, stop));
+            stop.into_iter().for_each(|stop| self.note(start, stop));
+            return;
         }
+        let mut reader = Reader::new(bytes);
+        let mut start = offset;
+        while let Ok(len) = reader.varint("message")
+            && reader.take(len as usize, "message").is_ok()
+        {
+            let stop = offset + reader.position() as u64;
+            self.note(start, stop);
+            start = stop;
+        }
+    }
+
+    fn note(&mut self, start: u64, stop: u64) {
+        if start >= self.ring.base() && !self.noted.contains(start, stop) {
+            self.noted.insert(start, stop);
+            self.complete.push_back((start, stop));
+        }
+    }
+
+    /// Where the message that begins at `start` ends, if its length has arrived and not been let go of.
+    fn message_at(&self, start: u64) -> Option<u64> {
+        let (len, prefix) = self.ring.varint_at(start, self.ring.end())?;
+        self.has(start, start + prefix).then_some(start + prefix + len)
     }
 
     fn has(&self, start: u64, end: u64) -> bool {
@@ -192,6 +227,8 @@ impl RecvHalf {
         self.ring.clear();
         self.beyond.clear();
         self.complete.clear();
+        self.noted.clear();
+        self.handed_out.clear();
     }
 
     pub(super) fn recv(&mut self, max_message: u64) -> Result<Option<Bytes>, RecvError> {
@@ -204,6 +241,7 @@ impl RecvHalf {
             self.handed_out.insert(start, end);
             let base = self.handed_out.end_of(self.ring.base()).unwrap_or(self.ring.base());
             self.handed_out.remove_below(base);
+            self.noted.remove_below(base);
             self.ring.advance(base);
         } else {
             self.ring.advance(end);
@@ -244,7 +282,7 @@ impl RecvHalf {
                 self.finished_reading = true;
                 Err(RecvError::Ended)
             }
-            Ending::Final(last) if self.contiguous == last && !self.as_complete => Err(RecvError::NotAMessage),
+            Ending::Final(last) if self.contiguous == last => Err(RecvError::NotAMessage),
             Ending::Reset { code, .. } => {
                 self.finished_reading = true;
                 Err(RecvError::Reset(code))

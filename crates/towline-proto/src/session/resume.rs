@@ -38,9 +38,12 @@ impl Session {
                     if top > stream.send.sent() {
                         return Err(Violation::new(CloseCode::Protocol, "the peer states to have what was never sent"));
                     }
-                    stream.send.confirm(0, state.contiguous_end);
-                    state.ranges.iter().for_each(|&(start, end)| stream.send.confirm(start, end));
-                    stream.open_known = true;
+                    // A stream that is only listed may be known by a higher number alone, and not yet what it is.
+                    stream.open_known |= top > 0;
+                    self.let_go(key, |half| {
+                        half.confirm(0, state.contiguous_end);
+                        state.ranges.iter().for_each(|&(start, end)| half.confirm(start, end));
+                    });
                     self.after_confirm(key);
                 }
                 None if id >= super::streams::FIRST_ID && id < peer.next_ids[(id & 1) as usize] => {

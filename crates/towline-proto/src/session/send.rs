@@ -62,8 +62,11 @@ pub(super) struct SendHalf {
     pub(super) ending: Ending,
     /// Something was refused that wants to reach this offset; the peer is told once per need.
     pub(super) need: Option<u64>,
+    /// Who was refused tries again with this much room: the whole message, or any for raw bytes.
+    pub(super) enough: u64,
     pub(super) blocked_due: bool,
-    pub(super) watched: Vec<u64>,
+    /// Places the application waits to see confirmed, in order.
+    watched: VecDeque<u64>,
 }
 
 /// What a link is given.
@@ -86,8 +89,9 @@ impl SendHalf {
             limit,
             ending: Ending::Not,
             need: None,
+            enough: 0,
             blocked_due: false,
-            watched: Vec::new(),
+            watched: VecDeque::new(),
         }
     }
 
@@ -99,12 +103,30 @@ impl SendHalf {
         self.sent
     }
 
+    /// How much memory it holds, in bytes.
     pub(super) fn held(&self) -> usize {
-        self.ring.capacity()
+        let records = self.segments.capacity() * size_of::<Segment>() + self.watched.capacity() * size_of::<u64>();
+        self.ring.capacity() + records + self.lost.held() + self.confirmed.held()
     }
 
+    /// How many bytes were taken and are not confirmed; nobody waits for those of a direction that was given up.
     pub(super) fn unconfirmed(&self) -> u64 {
-        self.end().saturating_sub(self.confirmed_end)
+        match self.ending {
+            Ending::Reset { .. } | Ending::Done { .. } => 0,
+            Ending::Not | Ending::Finish { .. } => self.end().saturating_sub(self.confirmed_end),
+        }
+    }
+
+    /// Remembers a place whose confirmation somebody waits for.
+    pub(super) fn watch(&mut self, mark: u64) {
+        let at = self.watched.partition_point(|&watched| watched <= mark);
+        self.watched.insert(at, mark);
+    }
+
+    /// The next watched place that was reached.
+    pub(super) fn next_reached(&mut self) -> Option<u64> {
+        let confirmed = self.confirmed_end;
+        self.watched.pop_front_if(|mark| *mark <= confirmed)
     }
 
     pub(super) fn is_confirmed(&self, mark: u64) -> bool {
@@ -270,9 +292,8 @@ impl SendHalf {
         if from >= to || matches!(self.ending, Ending::Reset { .. } | Ending::Done { .. }) {
             return;
         }
-        self.lost.insert(from, to);
-        for (start, end) in self.confirmed.iter() {
-            self.lost.remove(start, end);
+        for (start, end) in self.confirmed.gaps(from, to.min(self.sent)) {
+            self.lost.insert(start, end);
         }
     }
 

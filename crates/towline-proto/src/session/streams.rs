@@ -33,6 +33,7 @@ pub(super) struct Stream {
     /// We want no more; whether that waits to be told.
     pub(super) stop: Option<(u32, bool)>,
     pub(super) credit_due: bool,
+    pub(super) in_waiting: bool,
     pub(super) in_control: bool,
     pub(super) in_schedule: bool,
 }

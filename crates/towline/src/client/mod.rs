@@ -197,7 +197,7 @@ impl Road {
         };
         let (link, admission) = self.walk(begin).await?;
         match admission {
-            Admission::Joined { received, .. } => Ok(Rejoined::Link(link.into_link(), received)),
+            Admission::Joined { received, .. } => Ok(Rejoined::Link(Box::new(link.into_link()), received)),
             Admission::Gone => Ok(Rejoined::Gone),
             Admission::New { .. } => Err(ConnectError::Protocol(Close::new(CloseCode::Protocol))),
         }

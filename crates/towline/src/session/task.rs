@@ -35,7 +35,7 @@ pub(crate) struct Join {
 /// What a try to come back brought.
 pub(crate) enum Rejoined {
     /// A link, and what the peer has received.
-    Link(FreshLink, ReceiveState),
+    Link(Box<FreshLink>, ReceiveState),
     /// The peer no longer knows the session.
     Gone,
     /// The peer refuses for good.
@@ -135,7 +135,7 @@ impl SessionTask {
         match answer {
             Rejoined::Link(link, received) => {
                 self.resume(&received, now);
-                self.add_link(link, &[], now);
+                self.add_link(*link, &[], now);
             }
             Rejoined::Gone => self.end(EndReason::Gone),
             Rejoined::Refused(close) => self.end(EndReason::ClosedByPeer(close)),

@@ -9,14 +9,14 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 
 /// Passes bytes on until its budget is used up, then cuts both ways; the next connection has the next budget.
-pub struct Proxy {
-    pub address: SocketAddr,
+pub(crate) struct Proxy {
+    pub(crate) address: SocketAddr,
     cuts: Arc<AtomicU64>,
 }
 
 impl Proxy {
     /// `budgets` yields, for each connection in turn, after how many bytes (both ways together) it is cut.
-    pub async fn start(target: SocketAddr, mut budgets: impl Iterator<Item = u64> + Send + 'static) -> Self {
+    pub(crate) async fn start(target: SocketAddr, mut budgets: impl Iterator<Item = u64> + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let cuts = Arc::new(AtomicU64::new(0));
@@ -35,7 +35,7 @@ impl Proxy {
         Self { address, cuts }
     }
 
-    pub fn cuts(&self) -> u64 {
+    pub(crate) fn cuts(&self) -> u64 {
         self.cuts.load(Ordering::Relaxed)
     }
 }

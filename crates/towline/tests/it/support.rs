@@ -7,10 +7,10 @@ use towline::transport::memory;
 use towline::{Client, ClientConfig, Identity, Lane, Limits, Plugin, RunningServer, Server, Session};
 
 /// How long anything may take before a test fails instead of hanging. Not a figure of speed.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Answers every message on its lane, and every stream's messages and bytes on that stream.
-pub struct Echo;
+pub(crate) struct Echo;
 
 impl Plugin for Echo {
     async fn session(&self, session: Session) {
@@ -39,7 +39,7 @@ async fn echo_streams(session: Session) {
 }
 
 /// Keeps every session until it ends by itself, and reads nothing.
-pub struct Deaf;
+pub(crate) struct Deaf;
 
 impl Plugin for Deaf {
     async fn session(&self, session: Session) {
@@ -48,20 +48,20 @@ impl Plugin for Deaf {
 }
 
 /// A server on a free port of the loopback.
-pub async fn serve(identity: &Arc<Identity>, limits: Limits, plugin: impl Plugin) -> RunningServer {
+pub(crate) async fn serve(identity: &Arc<Identity>, limits: Limits, plugin: impl Plugin) -> RunningServer {
     Server::builder(identity.clone()).listen("127.0.0.1:0").limits(limits).serve(plugin).await.unwrap()
 }
 
-pub fn client_of(server: &Identity, host: String) -> Client {
+pub(crate) fn client_of(server: &Identity, host: String) -> Client {
     client_as(Identity::generate(), server, host)
 }
 
-pub fn client_as(own: Identity, server: &Identity, host: String) -> Client {
+pub(crate) fn client_as(own: Identity, server: &Identity, host: String) -> Client {
     Client::new(Arc::new(own), server.key_hash(), vec![host], ClientConfig::default())
 }
 
 /// A server and a session with it, over TCP.
-pub async fn over_tcp(plugin: impl Plugin) -> (RunningServer, Session) {
+pub(crate) async fn over_tcp(plugin: impl Plugin) -> (RunningServer, Session) {
     let identity = Arc::new(Identity::generate());
     let server = serve(&identity, Limits::default(), plugin).await;
     let client = client_of(&identity, server.local_addrs()[0].to_string());
@@ -70,7 +70,7 @@ pub async fn over_tcp(plugin: impl Plugin) -> (RunningServer, Session) {
 }
 
 /// The same in memory.
-pub async fn over_memory(plugin: impl Plugin) -> (RunningServer, Session) {
+pub(crate) async fn over_memory(plugin: impl Plugin) -> (RunningServer, Session) {
     let identity = Arc::new(Identity::generate());
     let (dialer, listener) = memory();
     let server = Server::builder(identity.clone()).listen_in_memory(listener).serve(plugin).await.unwrap();
@@ -81,12 +81,12 @@ pub async fn over_memory(plugin: impl Plugin) -> (RunningServer, Session) {
 }
 
 /// Fails instead of hanging.
-pub async fn soon<T>(work: impl Future<Output = T>) -> T {
+pub(crate) async fn soon<T>(work: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, work).await.expect("this should have come to an end")
 }
 
 /// Bytes that differ from place to place, the same for the same seed.
-pub fn pattern(seed: u64, len: usize) -> Vec<u8> {
+pub(crate) fn pattern(seed: u64, len: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut next = || {
         state ^= state << 13;
@@ -98,7 +98,7 @@ pub fn pattern(seed: u64, len: usize) -> Vec<u8> {
 }
 
 /// Sends numbered messages and takes their echoes: all of them, once, in order.
-pub async fn echo_numbered(session: &Session, lane: Lane, count: u32, len: usize) {
+pub(crate) async fn echo_numbered(session: &Session, lane: Lane, count: u32, len: usize) {
     let sending = async {
         for number in 0..count {
             let mut message = number.to_le_bytes().to_vec();

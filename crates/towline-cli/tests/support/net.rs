@@ -4,10 +4,10 @@
 use std::process::Command;
 
 /// The hub's address.
-pub const HUB: &str = "192.0.2.1";
+pub(crate) const HUB: &str = "192.0.2.1";
 
 /// The namespaces, removed when dropped.
-pub struct Net {
+pub(crate) struct Net {
     tag: String,
 }
 
@@ -17,7 +17,7 @@ fn ip(args: &str) -> bool {
 
 impl Net {
     /// Builds the row, or says why this machine cannot (not root, or no `ip`).
-    pub fn build() -> Result<Self, &'static str> {
+    pub(crate) fn build() -> Result<Self, &'static str> {
         let net = Self { tag: format!("tl{}", std::process::id()) };
         let t = &net.tag;
         if !ip(&format!("netns add {t}h")) {
@@ -50,19 +50,19 @@ impl Net {
 
     /// Lets packets through, or loses them.
     #[must_use]
-    pub fn forward(&self, on: bool) -> bool {
+    pub(crate) fn forward(&self, on: bool) -> bool {
         let set = format!("net.ipv4.ip_forward={}", u8::from(on));
         let args = ["netns", "exec", &format!("{}r", self.tag), "sysctl", "-qw", &set];
         Command::new("ip").args(args).status().is_ok_and(|status| status.success())
     }
 
     /// What stands ahead of a command that runs beside the hub.
-    pub fn at_hub(&self) -> Vec<String> {
+    pub(crate) fn at_hub(&self) -> Vec<String> {
         self.at('h')
     }
 
     /// What stands ahead of a command that runs on the device.
-    pub fn at_device(&self) -> Vec<String> {
+    pub(crate) fn at_device(&self) -> Vec<String> {
         self.at('d')
     }
 

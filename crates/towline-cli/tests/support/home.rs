@@ -1,10 +1,6 @@
 //! The real binary in a home of its own, with none of the user's variables.
 
-// Each test program uses its own part of this.
-#![allow(dead_code)]
-
-pub(crate) mod site;
-
+use super::PROGRAM;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -32,10 +28,8 @@ impl Home {
 
     /// The program with these arguments, not yet started.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_towline"));
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"TOWLINE_")) {
-            command.env_remove(name);
-        }
+        let mut command = Command::new(PROGRAM);
+        forget_users(&mut command);
         command.arg("--home").arg(self.0.path()).args(args).current_dir(self.0.path());
         command
     }
@@ -43,6 +37,13 @@ impl Home {
     /// Runs the program to its end.
     pub(crate) fn run(&self, args: &[&str]) -> Ran {
         Ran::of(self.command(args).output().expect("the program starts"))
+    }
+}
+
+/// Takes the user's own settings away from a command.
+pub(crate) fn forget_users(command: &mut Command) {
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"TOWLINE_")) {
+        command.env_remove(name);
     }
 }
 
@@ -55,7 +56,7 @@ pub(crate) struct Ran {
 }
 
 impl Ran {
-    fn of(output: Output) -> Self {
+    pub(crate) fn of(output: Output) -> Self {
         Self {
             exit: output.status.code(),
             stdout: String::from_utf8(output.stdout).expect("UTF-8"),

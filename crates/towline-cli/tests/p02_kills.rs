@@ -162,8 +162,16 @@ fn p02_kills_of_hub_and_agents_lose_nothing_accepted_and_run_nothing_twice() {
     }
     let verdict = history::check(told.iter().map(|(id, status)| (*id, status)), &runs);
     let twice = runs.values().filter(|run| run.starts > 1).count();
-    assert!(verdict.violations.is_empty(), "seed {seed}: {:#?}", &verdict.violations[..verdict.violations.len().min(20)]);
+    assert!(
+        verdict.violations.is_empty(),
+        "seed {seed}: {:#?}",
+        &verdict.violations[..verdict.violations.len().min(20)]
+    );
     assert_eq!(twice, 0, "seed {seed}: handlers ran twice");
     assert!(told.len() >= messages);
-    println!("p02: reached {} accepted, {kills} kills, 0 lost, 0 run twice, outcomes {:?}", told.len(), verdict.outcomes);
+    println!(
+        "p02: reached {} accepted, {kills} kills, 0 lost, 0 run twice, outcomes {:?}",
+        told.len(),
+        verdict.outcomes
+    );
 }

@@ -3,6 +3,7 @@
 mod support;
 
 use bytes::Bytes;
+use rustix::process::Signal;
 use std::fs;
 use std::time::{Duration, Instant};
 use support::net::{self, Net};
@@ -13,7 +14,6 @@ use towline_proto::ids::MessageId;
 use towline_proto::mail::code::Code;
 use towline_proto::mail::message::MessageStatus;
 use towline_proto::mail::outcome::{Outcome, State};
-use rustix::process::Signal;
 
 /// How much later than the deadline the sender may hear.
 const TELL: Duration = Duration::from_secs(5);
@@ -49,7 +49,12 @@ async fn submit(sender: &Sender, to: &str, deadline: Duration) -> MessageId {
 }
 
 /// Asks until `so` holds of the message; panics `patience` later.
-async fn until_status(sender: &Sender, id: MessageId, patience: Duration, so: impl Fn(&MessageStatus) -> bool) -> MessageStatus {
+async fn until_status(
+    sender: &Sender,
+    id: MessageId,
+    patience: Duration,
+    so: impl Fn(&MessageStatus) -> bool,
+) -> MessageStatus {
     let start = Instant::now();
     loop {
         let status = sender.status(id).await;

@@ -50,7 +50,11 @@ fn real_documents_arrive_unchanged_under_their_names() {
         assert!(placed == Some(name) || *name == "-rf", "{name} is called {placed:?}");
         assert!(std::fs::read(&arrived).is_ok_and(|got| got == *bytes), "{name} is not what was sent");
     }
-    assert_eq!((world.terminate("shop").code(), world.terminate("hub").code()), (Some(0), Some(0)), "both drain and exit 0");
+    assert_eq!(
+        (world.terminate("shop").code(), world.terminate("hub").code()),
+        (Some(0), Some(0)),
+        "both drain and exit 0"
+    );
 }
 
 #[test]

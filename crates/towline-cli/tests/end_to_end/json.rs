@@ -51,7 +51,9 @@ fn every_command_prints_one_object_with_json() {
         assert_eq!(ran.exit, Some(exit), "{who} {args:?}: {ran:?}");
         let object = ran.json();
         assert!(object.is_object(), "{who} {args:?}: {object}");
-        assert!(exit == 0 || object.get("error").is_none_or(|_| object["exit"] == exit || object.get("messages").is_some()));
+        assert!(
+            exit == 0 || object.get("error").is_none_or(|_| object["exit"] == exit || object.get("messages").is_some())
+        );
         seen.insert(args[0]);
     }
     let help = world.ran("office", &["--help"]).stdout;
@@ -70,7 +72,8 @@ fn a_hub_with_json_prints_lines_of_json_only_from_its_start_to_its_end() {
     assert_eq!(world.ran("office", &["who"]).exit, Some(0));
     assert_eq!(world.terminate("hub").code(), Some(0));
     let log = world.log("hub");
-    let lines = log.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap_or_else(|_| panic!("{line}")));
+    let lines =
+        log.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap_or_else(|_| panic!("{line}")));
     let events: Vec<String> = lines.filter_map(|line| Some(line.get("event")?.as_str()?.to_owned())).collect();
     let due = ["listening", "invited", "draining", "ended"];
     let told: Vec<&str> = events.iter().map(String::as_str).filter(|event| due.contains(event)).collect();

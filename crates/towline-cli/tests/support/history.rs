@@ -37,7 +37,10 @@ pub(crate) struct Verdict {
 }
 
 /// Holds each accepted message's one outcome against what its handler wrote down.
-pub(crate) fn check<'a>(told: impl IntoIterator<Item = (MessageId, &'a MessageStatus)>, runs: &BTreeMap<MessageId, Runs>) -> Verdict {
+pub(crate) fn check<'a>(
+    told: impl IntoIterator<Item = (MessageId, &'a MessageStatus)>,
+    runs: &BTreeMap<MessageId, Runs>,
+) -> Verdict {
     let mut verdict = Verdict::default();
     for (id, status) in told {
         let ran = runs.get(&id).copied().unwrap_or_default();

@@ -1,8 +1,14 @@
 //! The real binary in a home of its own, with none of the user's variables.
 
 use super::PROGRAM;
+use rustix::process::{Pid, Signal, kill_process};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+/// How long one command may take, a whole demo on a busy machine included.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A home that is gone when the test is over.
 pub(crate) struct Home(tempfile::TempDir);
@@ -36,7 +42,7 @@ impl Home {
 
     /// Runs the program to its end.
     pub(crate) fn run(&self, args: &[&str]) -> Ran {
-        Ran::of(self.command(args).output().expect("the program starts"))
+        Ran::to_its_end(&mut self.command(args))
     }
 }
 
@@ -56,6 +62,24 @@ pub(crate) struct Ran {
 }
 
 impl Ran {
+    /// Runs a command to its end; one that does not end in time is killed and fails its test by its missing exit code.
+    pub(crate) fn to_its_end(command: &mut Command) -> Self {
+        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let child = child.expect("the program starts");
+        let pid = Pid::from_child(&child);
+        let (ended, wait) = mpsc::channel::<()>();
+        let watchdog = std::thread::spawn(move || {
+            if wait.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout) {
+                // Its own parent has not waited for it yet, so the number is still its own.
+                let _ = kill_process(pid, Signal::KILL);
+            }
+        });
+        let output = child.wait_with_output().expect("it ends");
+        drop(ended);
+        watchdog.join().expect("the watchdog ends");
+        Self::of(output)
+    }
+
     pub(crate) fn of(output: Output) -> Self {
         Self {
             exit: output.status.code(),

@@ -58,7 +58,8 @@ pub(crate) struct World {
 impl World {
     /// An empty world with two free ports.
     pub(crate) fn new() -> Self {
-        let free = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|socket| socket.local_addr()).unwrap().port();
+        let free =
+            || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|socket| socket.local_addr()).unwrap().port();
         Self {
             // A socket's path has room for 107 bytes, so the directory's name is short.
             dir: tempfile::Builder::new().prefix("tl").tempdir().unwrap(),

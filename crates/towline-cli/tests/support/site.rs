@@ -50,7 +50,7 @@ impl World {
         // Not in the world's own directory, where the homes bear the devices' names.
         let work = self.path("work");
         std::fs::create_dir_all(&work).expect("a folder");
-        Ran::of(self.command(who).current_dir(work).args(args).output().expect("the program starts"))
+        Ran::to_its_end(self.command(who).current_dir(work).args(args))
     }
 
     /// Sends from the office, waiting for the outcome.

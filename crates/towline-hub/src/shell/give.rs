@@ -2,16 +2,13 @@
 
 use crate::bodies::Source;
 use bytes::Bytes;
-use std::time::Duration;
 use tokio::sync::oneshot;
-use towline::{Lane, OpenError, SendHalf, Session};
+use towline::{Lane, SendHalf, Session};
 use towline_proto::ids::MessageId;
 use towline_proto::mail::message::BodyHeader;
 
 /// The code with which a body's stream is reset when it is recalled or cannot be read.
 const NO_MORE: u32 = 1;
-/// When to try again if as many streams are open as the recipient allows.
-const NO_STREAM: Duration = Duration::from_millis(200);
 
 /// Where a body's bytes come from.
 pub(crate) enum Giving {
@@ -31,25 +28,16 @@ pub(crate) async fn give(
 ) {
     let opened = tokio::select! {
         _ = &mut stop => return,
-        opened = open(&session) => opened,
+        opened = session.open(Lane::BULK) => opened,
     };
-    let Some(mut stream) = opened else { return };
+    let Ok(stream) = opened else { return };
+    let mut stream = stream.split().0;
     let given = tokio::select! {
         _ = &mut stop => false,
         given = pump(&mut stream, id, offset, &mut from) => given,
     };
     if !given {
         stream.reset(NO_MORE);
-    }
-}
-
-async fn open(session: &Session) -> Option<SendHalf> {
-    loop {
-        match session.open(Lane::BULK).await {
-            Ok(stream) => return Some(stream.split().0),
-            Err(OpenError::TooManyStreams) => tokio::time::sleep(NO_STREAM).await,
-            Err(OpenError::Ended(_)) => return None,
-        }
     }
 }
 

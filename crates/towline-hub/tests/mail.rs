@@ -217,8 +217,7 @@ async fn a_large_body_passes_through_and_is_verified() {
     let header = stream.receiving().recv().await.expect("a message").expect("a header");
     assert_eq!(BodyHeader::from_bytes(&header), Ok(BodyHeader { id, offset: 0 }));
     let mut taken = Vec::new();
-    while let Some((at, piece)) = stream.receiving().read().await.expect("bytes") {
-        assert_eq!(at, taken.len() as u64);
+    while let Some((_, piece)) = stream.receiving().read().await.expect("bytes") {
         taken.extend_from_slice(&piece);
     }
     assert_eq!(blake3::hash(&taken), blake3::hash(&body));
@@ -238,8 +237,7 @@ async fn give(session: Session, id: MessageId, body: Vec<u8>) {
     let sending = stream.sending();
     sending.send(BodyHeader { id, offset: 0 }.to_bytes()).await.expect("sent");
     sending.write_all(&body).await.expect("written");
-    // The hub may have all it wants before the end is confirmed.
-    let _ = sending.finish().await;
+    sending.finish().await.expect("taken whole");
 }
 
 #[tokio::test(flavor = "multi_thread")]

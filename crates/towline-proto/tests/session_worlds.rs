@@ -79,8 +79,8 @@ impl Node {
     }
 
     fn next_at(&self) -> Nanos {
-        let links = self.conns.iter().flatten().filter(|conn| conn.output.is_empty());
-        let times = links.filter_map(|conn| conn.link.poll_timeout()).chain(self.session.poll_timeout());
+        let times =
+            self.conns.iter().flatten().filter_map(|conn| conn.link.poll_timeout()).chain(self.session.poll_timeout());
         times.map(Instant::as_nanos).min().unwrap_or(Nanos::MAX)
     }
 }

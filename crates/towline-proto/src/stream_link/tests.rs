@@ -260,3 +260,20 @@ fn output_stops_near_the_room_it_was_given() {
     while link.poll_output(at(0), 4_000, &mut out, &mut session) {}
     assert_eq!((link.in_flight(), decoded(&out).len()), (1_000, 1_001));
 }
+
+#[test]
+fn p06_a_full_byte_stream_hides_no_dead_peer() {
+    let (mut link, mut session) = (link(), Notes::default());
+    link.handle_input(at(1), &framed(&[Frame::SessionCredit { limit: 1 }]), &mut session).unwrap();
+    // Nothing can be written, so nothing is polled; the link still says when to look again, and never a time past.
+    let mut now = at(1);
+    let mut turns = 0;
+    while link.handle_timeout(now).is_ok() {
+        let next = link.poll_timeout().unwrap();
+        assert!(next > now, "it spins at {now:?}");
+        now = next;
+        turns += 1;
+    }
+    assert_eq!(now, at(15_001));
+    assert!(turns < 6, "{turns}");
+}

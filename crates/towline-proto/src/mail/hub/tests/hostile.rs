@@ -15,6 +15,7 @@ use crate::mail::outcome::Outcome;
 use crate::mail::receipt::{Receipt, Signer};
 
 const WORDS: usize = 400;
+const SEEDS: u64 = 100;
 
 struct Dice(u64);
 
@@ -167,10 +168,9 @@ fn story(seed: u64) {
 
 #[test]
 fn p18_hostile_words_neither_break_the_hub_nor_disturb_another_devices_message() {
-    let seeds = std::env::var("TOWLINE_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(100);
-    (0..seeds).for_each(story);
+    (0..SEEDS).for_each(story);
     println!(
         "p18: reached {} hostile words without panic, growth past a limit or harm to others",
-        seeds * WORDS as u64
+        SEEDS * WORDS as u64
     );
 }

@@ -94,7 +94,11 @@ impl HubCore {
             }
             return true;
         }
-        if self.live.contains_key(&id) {
+        if let Some(live) = self.live.get(&id) {
+            // The very same one is on its way already: its result follows.
+            if live.signed != *signed {
+                refuse(turn, session, envelope, reused());
+            }
             return true;
         }
         let known = match self.find_or_damaged(turn, id) {

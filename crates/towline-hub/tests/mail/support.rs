@@ -132,6 +132,7 @@ impl Device {
 
     /// The next word that `wanted` takes; others are passed over, but never a refusal.
     pub(crate) async fn hear(&self, wanted: impl Fn(&ToDevice) -> bool) -> ToDevice {
+        let mut passed_over = Vec::new();
         let listen = async {
             loop {
                 let (_, bytes) = self.session.recv_any().await.expect("a word");
@@ -140,9 +141,11 @@ impl Device {
                     return word;
                 }
                 assert!(!matches!(word, ToDevice::Denied { .. } | ToDevice::NotAccepted { .. }), "{word:?}");
+                passed_over.push(word);
             }
         };
-        tokio::time::timeout(PATIENCE, listen).await.expect("in time")
+        let heard = tokio::time::timeout(PATIENCE, listen).await.ok();
+        heard.unwrap_or_else(|| panic!("not heard in time; passed over: {passed_over:?}"))
     }
 
     pub(crate) fn envelope(&self, number: u8, to: &Device, body: &[u8]) -> (MessageId, SignedEnvelope) {

@@ -66,6 +66,12 @@ impl Store {
         Ok(Self { folder: Folder::private(path)? })
     }
 
+    /// The folder itself.
+    #[cfg(test)]
+    pub(crate) fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
     /// A body's file name.
     pub(crate) fn file_name(id: MessageId) -> String {
         format!("{id}.body")

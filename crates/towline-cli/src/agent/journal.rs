@@ -4,6 +4,7 @@
 //! grows. A record whose checksum does not fit is put aside by name and never used.
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use towline_proto::ids::MessageId;
 use towline_proto::mail::agent::io::JournalWrite;
@@ -29,6 +30,9 @@ pub(crate) enum JournalError {
     /// SQLite's own word.
     #[error("the journal failed: {0}")]
     Sqlite(#[from] rusqlite::Error),
+    /// Its file cannot be made ours alone.
+    #[error("the journal failed: {0}")]
+    Io(#[from] std::io::Error),
     /// A newer program wrote it.
     #[error("the journal was written by a newer program (schema {found}, this one knows {SCHEMA})")]
     Newer {
@@ -65,6 +69,8 @@ impl SqliteJournal {
     /// Opens the file, which is made where it is missing and brought to the present schema where it is older.
     pub(crate) fn open(path: &Path) -> Result<Self, JournalError> {
         let mut connection = Connection::open(path)?;
+        // The log and its index take their modes from the file, and others may pass through the folder.
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
         connection.busy_timeout(std::time::Duration::from_millis(BUSY_MS))?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;

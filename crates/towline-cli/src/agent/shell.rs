@@ -19,6 +19,7 @@ use super::uplink::News;
 use super::work::Suspect;
 use notes::Notes;
 use std::collections::HashMap;
+use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -299,7 +300,8 @@ impl Shell {
 fn open_store(config: &AgentConfig) -> std::io::Result<Store> {
     let store = Store::open(&config.store_path())?;
     if config.commands.values().any(|options| options.user.is_some()) {
-        store.let_others_through()?;
+        // Through, not around: what lies there is ours alone, but a command must reach the body that it is lent.
+        std::fs::set_permissions(&config.home, std::fs::Permissions::from_mode(0o711))?;
     }
     // What a command of an earlier life was lent; a body's other name would look like a placing.
     match std::fs::remove_dir_all(AgentConfig::run_path(&config.home)) {

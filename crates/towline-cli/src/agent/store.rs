@@ -6,7 +6,7 @@
 use super::folder::{Folder, OpenFolder};
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use towline_proto::ids::{Digest, MessageId};
 
@@ -64,11 +64,6 @@ impl Store {
     /// Opens the folder, which is made where it is missing.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         Ok(Self { folder: Folder::private(path)? })
-    }
-
-    /// Lets other users pass through (not look around): for rules that run as somebody else.
-    pub(crate) fn let_others_through(&self) -> io::Result<()> {
-        std::fs::set_permissions(self.folder.path(), std::fs::Permissions::from_mode(0o711))
     }
 
     /// The folder itself.

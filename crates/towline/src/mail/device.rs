@@ -4,7 +4,7 @@ use super::body::{Body, SendBodyError};
 use super::error::{AskError, AttachError, SubmitError};
 use super::events::{Event, Events, IncomingBody};
 use super::pending::{Pending, Route};
-use crate::session::{Ended, SendError, Session};
+use crate::session::{Ended, SendError, Session, Stream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, watch};
@@ -92,7 +92,7 @@ impl Device {
         let events_wanted = Arc::new(AtomicBool::new(false));
         let reader = Reader { pending: pending.clone(), events: to_events.clone(), wanted: events_wanted.clone() };
         let words = tokio::spawn(reader.run(session.clone(), to_ended));
-        let bodies = tokio::spawn(take_bodies(session.clone(), to_events));
+        let streams = tokio::spawn(take_streams(session.clone(), to_events));
         let welcome = Welcome { name, max_body, max_timeout_ms, open_policy };
         let shared = Shared {
             session: session.clone(),
@@ -100,7 +100,7 @@ impl Device {
             pending,
             events: Mutex::new(Some(Events { events, ended })),
             events_wanted,
-            readers: [words, bodies],
+            readers: [words, streams],
         };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -341,15 +341,34 @@ impl Reader {
     }
 }
 
-/// Takes the streams that the hub opens: each is a body.
-async fn take_bodies(session: Session, events: mpsc::Sender<Event>) {
-    while let Ok((_, stream)) = session.accept().await {
+/// Takes the streams that the hub opens: a body on the lane for bulk, else live words one after another.
+async fn take_streams(session: Session, events: mpsc::Sender<Event>) {
+    while let Ok((lane, stream)) = session.accept().await {
         let events = events.clone();
-        // A header that is slow in coming must not hold up the next body.
+        // A stream that is slow in coming must not hold up the next one.
         tokio::spawn(async move {
-            if let Some(body) = IncomingBody::begin(stream).await {
-                let _ = events.send(Event::Body(body)).await;
+            match lane {
+                Lane::BULK => take_body(stream, &events).await,
+                _ => take_words(stream, &events).await,
             }
         });
+    }
+}
+
+async fn take_body(stream: Stream, events: &mpsc::Sender<Event>) {
+    if let Some(body) = IncomingBody::begin(stream).await {
+        let _ = events.send(Event::Body(body)).await;
+    }
+}
+
+/// Live messages have a stream of their own, which the hub resets when they must not arrive any more.
+async fn take_words(stream: Stream, events: &mpsc::Sender<Event>) {
+    let (_whole, mut words) = stream.split();
+    while let Ok(Some(bytes)) = words.recv().await {
+        // A word of a newer hub that this library does not know is skipped.
+        let Ok(word) = ToDevice::from_bytes(&bytes) else { continue };
+        if events.send(Event::Said(Box::new(word))).await.is_err() {
+            return;
+        }
     }
 }

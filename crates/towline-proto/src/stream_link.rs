@@ -5,6 +5,8 @@
 //! confirmations themselves do not count. A link holds no bytes, only the references of what is not yet confirmed.
 
 mod probe;
+#[cfg(test)]
+mod tests;
 
 use crate::limits::{MAX_FRAME_BYTES, PROBE_PERIOD};
 pub use crate::link::{FrameRef, Frames, LinkId, Violation};

@@ -14,11 +14,13 @@ mod run;
 mod shell;
 mod store;
 mod tail;
+mod tell;
 mod uplink;
 mod users;
 mod work;
 
 pub(crate) use config::AgentConfig;
+pub(crate) use tell::{Tell, Told};
 
 use journal::SqliteJournal;
 use shell::{Shell, ShellError, Surroundings};
@@ -58,12 +60,13 @@ pub(crate) async fn run(
     config: AgentConfig,
     identity: Arc<Identity>,
     client: Client,
+    tell: Tell,
     shutdown: watch::Receiver<bool>,
 ) -> Result<(), AgentError> {
     let config = Arc::new(config);
     let mut stop = shutdown.clone();
     loop {
-        match live(&config, &identity, &client, &shutdown).await {
+        match live(&config, &identity, &client, &tell, &shutdown).await {
             Ok(()) => return Ok(()),
             Err(ShellError::Denied(code, text)) => return Err(AgentError::Denied { code, text }),
             Err(error) => tracing::error!(%error, "beginning anew from the journal"),
@@ -80,6 +83,7 @@ async fn live(
     config: &Arc<AgentConfig>,
     identity: &Arc<Identity>,
     client: &Client,
+    tell: &Tell,
     shutdown: &watch::Receiver<bool>,
 ) -> Result<(), ShellError> {
     let journal = SqliteJournal::open(&config.journal_path())?;
@@ -89,9 +93,10 @@ async fn live(
     let mut beside = tokio::task::JoinSet::new();
     beside.spawn(uplink::keep(client.clone(), to_news, to_device));
     if let Some(folder) = config.outbox.clone() {
-        beside.spawn(outbox::keep(folder, config.outbox_deadline_ms, identity.clone(), device, sent));
+        let (deadline_ms, identity, tell) = (config.outbox_deadline_ms, identity.clone(), tell.clone());
+        beside.spawn(outbox::keep(outbox::Outside { folder, deadline_ms, identity, device, sent, tell }));
     }
-    let around = Surroundings { config: config.clone(), crypto: identity.clone(), sent: to_sent };
+    let around = Surroundings { config: config.clone(), crypto: identity.clone(), sent: to_sent, tell: tell.clone() };
     Shell::run(around, Box::new(journal), &mut news, shutdown.clone()).await
 }
 

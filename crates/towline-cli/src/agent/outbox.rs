@@ -4,40 +4,64 @@
 //! envelope is written and synced beside it before the hub sees it, so that after a crash the very same envelope is
 //! submitted again, which the hub knows by its id. Accepted, the folder moves to `outbox/.sent/`; refused, or with another
 //! outcome than `handled`, to `outbox/.failed/`, where `.reason` says why. While an outcome is awaited the envelope stays.
+//! What was handled leaves `.sent` after a while; what failed stays until somebody has looked at it.
 
 mod claim;
+mod queue;
 mod settle;
+mod submit;
 
 use super::folder::Folder;
+use super::tell::{OutboxFile, Tell, Told};
 use claim::{Claim, Claims, Place};
 use notify::{RecursiveMode, Watcher as _};
+use queue::Queue;
 use settle::{SETTLE, Settling};
+use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
+use submit::{Submission, Submitter, Word};
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 use towline::Identity;
-use towline::mail::{Body, Device, Draft, SubmitError, Submitted, hash_file};
-use towline_proto::ids::MessageId;
-use towline_proto::mail::envelope::SignedEnvelope;
+use towline::mail::{Device, Draft};
+use towline_proto::ids::{MessageId, SessionId};
 use towline_proto::mail::message::ToDevice;
-use towline_proto::mail::outcome::{Outcome, State};
+use towline_proto::mail::outcome::Outcome;
 use towline_proto::mail::receipt::SignedReceipt;
 
 /// How often the folder is looked at when nothing announces a change: network file systems announce none.
 const RESCAN: Duration = Duration::from_secs(10);
 
-/// The pause after a refusal that says no time itself.
-const RETRY: Duration = Duration::from_secs(5);
+/// How soon a change is looked at: many come together.
+const GATHER: Duration = Duration::from_millis(250);
+
+/// How often `.sent` is cleared of what is old.
+const PURGE_EVERY: Duration = Duration::from_secs(3_600);
+
+/// After so many files were handled `.sent` is cleared too, so that it never grows far beyond its limit.
+const PURGE_AFTER: usize = 100;
+
+/// What the outbox needs from outside.
+pub(crate) struct Outside {
+    /// The folder.
+    pub(crate) folder: Folder,
+    /// How long what is sent from it may wait, in milliseconds; 0 for the hub's default.
+    pub(crate) deadline_ms: u64,
+    /// This device's key.
+    pub(crate) identity: Arc<Identity>,
+    /// The session, while there is one.
+    pub(crate) device: watch::Receiver<Option<Device>>,
+    /// Words about messages that this device sent.
+    pub(crate) sent: mpsc::Receiver<ToDevice>,
+    /// Where what happens is told.
+    pub(crate) tell: Tell,
+}
 
 /// Sends what lies in the outbox for ever.
-pub(crate) async fn keep(
-    folder: Folder,
-    deadline_ms: u64,
-    identity: Arc<Identity>,
-    device: watch::Receiver<Option<Device>>,
-    mut sent: mpsc::Receiver<ToDevice>,
-) {
-    let claims = Claims::new(folder.path());
+pub(crate) async fn keep(outside: Outside) {
+    let Outside { folder, deadline_ms, identity, mut device, mut sent, tell } = outside;
     let (changed, mut changes) = mpsc::channel::<()>(1);
     let watcher = notify::recommended_watcher(move |_| {
         // One that waits stands for all.
@@ -50,125 +74,205 @@ pub(crate) async fn keep(
     if let Err(error) = &watching {
         tracing::warn!(%error, "the outbox is looked at every few seconds only");
     }
-    let mut outbox = Outbox { claims, deadline_ms, identity, settling: Settling::default() };
-    let mut attached = None;
+    let submitter = Submitter { claims: Arc::new(Claims::new(folder.path())), deadline_ms, identity };
+    let mut outbox = Outbox::new(submitter, tell);
     loop {
-        let present = device.borrow().clone();
-        if let Some(device) = &present {
-            let session = device.session().id();
-            if attached.replace(session) != Some(session) {
-                outbox.ask_outcomes(device).await;
-            }
-            outbox.round(device, folder.path()).await;
-        }
-        let pause = if outbox.settling.waits() { SETTLE } else { RESCAN };
+        let present = device.borrow_and_update().clone();
+        let wake = outbox.attend(present.as_ref(), folder.path());
         tokio::select! {
             Some(word) = sent.recv() => outbox.hear(word),
-            Some(()) = changes.recv(), if watching.is_ok() => tokio::time::sleep(SETTLE / 4).await,
-            () = tokio::time::sleep(pause) => {}
+            Some(Ok(done)) = outbox.tasks.join_next(), if !outbox.tasks.is_empty() => outbox.done(done),
+            Some(()) = changes.recv(), if watching.is_ok() => outbox.look_soon(),
+            Ok(()) = device.changed() => {}
+            () = tokio::time::sleep_until(wake.into()) => {}
         }
     }
+}
+
+/// What a task found out.
+enum Done {
+    Submitted(Claim, Submission),
+    Asked(Vec<(MessageId, Word)>),
+    Purged,
 }
 
 struct Outbox {
-    claims: Claims,
-    deadline_ms: u64,
-    identity: Arc<Identity>,
+    submitter: Submitter,
+    tell: Tell,
     settling: Settling,
+    queue: Queue,
+    /// Accepted, and the outcome is not known.
+    awaited: HashMap<MessageId, Claim>,
+    /// Outcomes that overtook our own word of the acceptance.
+    early: HashMap<MessageId, SignedReceipt>,
+    tasks: JoinSet<Done>,
+    attached: Option<SessionId>,
+    look_at: Instant,
+    purge_at: Instant,
+    handled: usize,
 }
 
 impl Outbox {
-    /// Claims what is finished and submits what is claimed, oldest first.
-    async fn round(&mut self, device: &Device, folder: &std::path::Path) {
-        for found in self.settling.scan(folder, Instant::now()) {
-            if let Err(error) = self.claims.claim(&found, Draft::new_id()) {
-                tracing::warn!(%error, "a file of the outbox could not be taken");
-            }
-        }
-        for claim in self.claims.list(Place::Sending) {
-            match self.submit(device, &claim).await {
-                Ok(()) => {}
-                Err(Failure::Later(pause)) => return tokio::time::sleep(pause).await,
-                Err(Failure::Final(reason)) => self.fail(&claim, Place::Sending, &reason),
-            }
-        }
-    }
-
-    async fn submit(&self, device: &Device, claim: &Claim) -> Result<(), Failure> {
-        let envelope = match self.claims.envelope(claim) {
-            Some(envelope) => envelope,
-            None => self.seal(device, claim).await?,
+    fn new(submitter: Submitter, tell: Tell) -> Self {
+        let now = Instant::now();
+        let awaited = submitter.claims.awaited().map(|claim| (claim.id, claim)).collect();
+        let mut outbox = Self {
+            submitter,
+            tell,
+            settling: Settling::default(),
+            queue: Queue::default(),
+            awaited,
+            early: HashMap::new(),
+            tasks: JoinSet::new(),
+            attached: None,
+            look_at: now,
+            purge_at: now,
+            handled: 0,
         };
-        let body = Body::File(self.claims.file(claim, Place::Sending));
-        match device.submit(&envelope, &body).await {
-            Ok(Submitted::Accepted(_) | Submitted::Live(_)) => {
-                tracing::info!(id = %claim.id, to = %claim.device, "accepted");
-                self.claims.move_to(claim, Place::Sending, Place::Sent).map_err(|error| {
-                    tracing::warn!(id = %claim.id, %error, "cannot be moved to .sent; it is submitted again, once");
-                    Failure::Later(RETRY)
-                })
+        outbox.requeue();
+        outbox
+    }
+
+    /// Does what is due; returns when something is due again.
+    fn attend(&mut self, device: Option<&Device>, folder: &Path) -> Instant {
+        let now = Instant::now();
+        if now >= self.purge_at {
+            self.purge(now);
+        }
+        let Some(device) = device else { return self.purge_at };
+        let before = self.attached.replace(device.session().id());
+        if before != self.attached {
+            self.ask(device.clone());
+        }
+        if now >= self.look_at {
+            self.look(folder, now);
+        }
+        while let Some(claim) = self.queue.next(now) {
+            let (submitter, device) = (self.submitter.clone(), device.clone());
+            self.tasks.spawn(async move {
+                let submission = submitter.submit(&device, &claim).await;
+                Done::Submitted(claim, submission)
+            });
+        }
+        [Some(self.look_at), Some(self.purge_at), self.queue.wakes(now)].into_iter().flatten().min().unwrap_or(now)
+    }
+
+    fn look_soon(&mut self) {
+        self.look_at = self.look_at.min(Instant::now() + GATHER);
+    }
+
+    /// Claims what is finished.
+    fn look(&mut self, folder: &Path, now: Instant) {
+        for found in self.settling.scan(folder, now) {
+            match self.submitter.claims.claim(&found, Draft::new_id()) {
+                Ok(claim) => self.enqueue(claim),
+                Err(error) => {
+                    tracing::warn!(%error, "a file of the outbox could not be taken");
+                    // It may have been taken, and only its sync failed.
+                    self.requeue();
+                }
             }
-            Err(SubmitError::NotAccepted { retry_after_ms: pause @ 1.., .. }) => {
-                Err(Failure::Later(Duration::from_millis(pause).min(RESCAN)))
-            }
-            Err(error @ SubmitError::NotAccepted { .. }) => Err(Failure::Final(error.to_string())),
-            Err(error @ SubmitError::Body(_)) => Err(Failure::Final(error.to_string())),
-            Err(SubmitError::Lost(_)) => Err(Failure::Later(Duration::ZERO)),
+        }
+        self.look_at = now + if self.settling.waits() { SETTLE } else { RESCAN };
+    }
+
+    fn requeue(&mut self) {
+        self.submitter.claims.list(Place::Sending).into_iter().for_each(|claim| self.enqueue(claim));
+    }
+
+    fn enqueue(&mut self, claim: Claim) {
+        let large = self.submitter.claims.is_large(&claim);
+        self.queue.add(claim, large);
+    }
+
+    fn ask(&mut self, device: Device) {
+        let awaited: Vec<MessageId> = self.awaited.keys().copied().collect();
+        if !awaited.is_empty() {
+            self.tasks.spawn(async move { Done::Asked(submit::ask(&device, awaited).await) });
         }
     }
 
-    /// Writes the envelope beside the file before anybody else sees it.
-    async fn seal(&self, device: &Device, claim: &Claim) -> Result<SignedEnvelope, Failure> {
-        let unreadable = |error: std::io::Error| Failure::Final(error.to_string());
-        let measured = hash_file(self.claims.file(claim, Place::Sending)).await.map_err(unreadable)?;
-        let mut draft = Draft::new(claim.device.clone());
-        draft.name.clone_from(&claim.name);
-        draft.deadline_ms = self.deadline_ms;
-        let envelope = draft.seal(claim.id, device.name().clone(), measured, &*self.identity);
-        self.claims.keep_envelope(claim, &envelope).map_err(|_| Failure::Later(RETRY))?;
-        Ok(envelope)
+    fn purge(&mut self, now: Instant) {
+        self.purge_at = now + PURGE_EVERY;
+        self.handled = 0;
+        let claims = self.submitter.claims.clone();
+        self.tasks.spawn_blocking(move || {
+            claims.purge(SystemTime::now());
+            Done::Purged
+        });
     }
 
-    /// Asks for the outcomes that may have been told while nobody listened.
-    async fn ask_outcomes(&self, device: &Device) {
-        for claim in self.claims.list(Place::Sent).into_iter().filter(|claim| self.claims.envelope(claim).is_some()) {
-            if let Ok(status) = device.status(claim.id, true).await
-                && let (State::Decided(_), Some(receipt)) = (status.state, status.receipt)
-            {
-                self.decided(&receipt);
+    fn done(&mut self, done: Done) {
+        match done {
+            Done::Submitted(claim, Submission::Accepted) => self.accepted(claim),
+            Done::Submitted(claim, Submission::Later(pause)) => self.queue.later(&claim, Instant::now() + pause),
+            Done::Submitted(claim, Submission::Final(reason)) => {
+                self.queue.done(&claim);
+                self.early.remove(&claim.id);
+                self.fail(&claim, Place::Sending, reason);
             }
+            Done::Asked(words) => words.into_iter().for_each(|(id, word)| match word {
+                Word::Receipt(receipt) => self.decided(&receipt),
+                Word::Unknown(text) => self.lost(id, text),
+            }),
+            Done::Purged => {}
         }
     }
 
-    fn hear(&self, word: ToDevice) {
+    fn accepted(&mut self, claim: Claim) {
+        self.queue.done(&claim);
+        (self.tell)(&Told::OutboxSent { file: file(&claim) });
+        let early = self.early.remove(&claim.id);
+        self.awaited.insert(claim.id, claim);
+        if let Some(receipt) = early {
+            self.decided(&receipt);
+        }
+    }
+
+    fn hear(&mut self, word: ToDevice) {
         if let ToDevice::Outcome { receipt, .. } = word {
             self.decided(&receipt);
         }
     }
 
-    fn decided(&self, receipt: &SignedReceipt) {
-        let Ok(receipt) = receipt.decode() else { return };
-        let Some(claim) = self.awaited(receipt.id) else { return };
+    fn decided(&mut self, signed: &SignedReceipt) {
+        let Ok(receipt) = signed.decode() else { return };
+        let Some(claim) = self.awaited.remove(&receipt.id) else {
+            if self.queue.contains(receipt.id) {
+                self.early.insert(receipt.id, signed.clone());
+            }
+            return;
+        };
         match receipt.outcome {
-            Outcome::Handled => self.claims.settle(&claim),
-            outcome => self.fail(&claim, Place::Sent, &format!("{outcome}: {} ({})", receipt.reason, receipt.code)),
+            Outcome::Handled => self.handled(&claim),
+            outcome => self.fail(&claim, Place::Sent, format!("{outcome}: {} ({})", receipt.reason, receipt.code)),
         }
     }
 
-    fn awaited(&self, id: MessageId) -> Option<Claim> {
-        self.claims.list(Place::Sent).into_iter().find(|claim| claim.id == id && self.claims.envelope(claim).is_some())
+    fn handled(&mut self, claim: &Claim) {
+        self.submitter.claims.settle(claim);
+        (self.tell)(&Told::OutboxHandled { file: file(claim) });
+        self.handled += 1;
+        if self.handled >= PURGE_AFTER {
+            self.purge_at = Instant::now();
+        }
     }
 
-    fn fail(&self, claim: &Claim, from: Place, reason: &str) {
-        tracing::warn!(id = %claim.id, to = %claim.device, reason, "a file of the outbox failed");
-        if let Err(error) = self.claims.fail(claim, from, reason) {
+    /// The hub has forgotten it, or lost it with its disk.
+    fn lost(&mut self, id: MessageId, text: String) {
+        if let Some(claim) = self.awaited.remove(&id) {
+            self.fail(&claim, Place::Sent, format!("what became of it is not known: {text}"));
+        }
+    }
+
+    fn fail(&self, claim: &Claim, from: Place, reason: String) {
+        if let Err(error) = self.submitter.claims.fail(claim, from, &reason) {
             tracing::warn!(id = %claim.id, %error, "cannot be moved to .failed");
         }
+        (self.tell)(&Told::OutboxFailed { file: file(claim), reason });
     }
 }
 
-/// Why a file is not accepted yet, or never.
-enum Failure {
-    Later(Duration),
-    Final(String),
+fn file(claim: &Claim) -> OutboxFile {
+    OutboxFile { id: claim.id.to_string(), to: claim.device.to_string(), name: claim.name.clone() }
 }

@@ -5,6 +5,7 @@
 //! comes back as an input.
 
 mod act;
+mod notes;
 
 use super::body::Fetched;
 use super::clock;
@@ -13,8 +14,10 @@ use super::config::AgentConfig;
 use super::disk::{self, DiskJob};
 use super::journal::{Journal, JournalError};
 use super::store::{Expected, Store};
+use super::tell::{Tell, Told};
 use super::uplink::News;
 use super::work::Suspect;
+use notes::Notes;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,6 +57,8 @@ pub(crate) struct Surroundings {
     pub(crate) crypto: Arc<dyn Crypto + Send + Sync>,
     /// Where words about messages that this device sent go.
     pub(crate) sent: mpsc::Sender<ToDevice>,
+    /// Where what happens is told.
+    pub(crate) tell: Tell,
 }
 
 /// What comes back from tasks and threads.
@@ -73,6 +78,7 @@ struct Fetch {
 /// One life of the core.
 pub(crate) struct Shell {
     around: Surroundings,
+    notes: Notes,
     store: Store,
     core: AgentCore,
     device: Option<Device>,
@@ -121,6 +127,7 @@ impl Shell {
         let snapshot = journal.load()?;
         let held: Vec<MessageId> = snapshot.held.iter().map(|held| held.id).collect();
         store.remove_unless(|id| held.contains(&id)).map_err(|error| ShellError::Disk(error.to_string()))?;
+        let notes = Notes::new(around.tell.clone(), &snapshot.held);
         let (core, first) = AgentCore::load(config.rules.clone(), snapshot);
         let (steps, synced) = commit::start(journal, store.clone());
         let (back, from_back) = mpsc::unbounded_channel();
@@ -130,6 +137,7 @@ impl Shell {
         });
         let shell = Self {
             around,
+            notes,
             store,
             core,
             device: None,
@@ -200,6 +208,7 @@ impl Shell {
         step.now.into_iter().for_each(|output| self.output(output));
         if !step.journal.is_empty() || !step.after_sync.is_empty() {
             self.unsynced += 1;
+            self.notes.step(&step.journal);
             // A thread that is gone has told why.
             let _ = self.steps.send(Pending { writes: step.journal, after_sync: step.after_sync });
         }
@@ -207,6 +216,7 @@ impl Shell {
 
     fn synced(&mut self, (steps, outputs): (usize, Vec<Output>)) {
         self.unsynced -= steps;
+        self.notes.synced(steps);
         outputs.into_iter().for_each(|output| self.output(output));
     }
 
@@ -231,10 +241,15 @@ impl Shell {
                 self.attach(device);
                 Ok(events)
             }
-            News::Down => {
+            News::Down(reason) => {
+                self.notes.tell(&Told::Disconnected { reason });
                 self.device = None;
                 // Transfers notice by themselves, and are asked for again.
                 self.input(Input::Detached);
+                Ok(None)
+            }
+            News::Not(reason) => {
+                self.notes.tell(&Told::NotConnected { reason });
                 Ok(None)
             }
             News::Denied(code, text) => Err(ShellError::Denied(code, text)),
@@ -255,7 +270,7 @@ impl Shell {
         });
         self.says = says;
         let max_timeout_ms = device.max_timeout_ms();
-        tracing::info!(name = %device.name(), "attached");
+        self.notes.tell(&Told::Connected { device: device.name().to_string() });
         self.device = Some(device);
         let waiting: Vec<MessageId> = self.fetches.keys().copied().collect();
         waiting.into_iter().for_each(|id| self.ask_for_body(id));

@@ -21,8 +21,10 @@ const SOFTWARE: &str = concat!("towline ", env!("CARGO_PKG_VERSION"));
 pub(crate) enum News {
     /// A session is attached.
     Up(Device),
-    /// It is over.
-    Down,
+    /// It is over, and why.
+    Down(String),
+    /// A try failed, and why.
+    Not(String),
     /// The hub will not have this device, now or later.
     Denied(Code, String),
 }
@@ -40,9 +42,8 @@ pub(crate) async fn keep(client: Client, news: mpsc::Sender<News>, device: watch
                     return;
                 }
                 let ended = session.closed().await;
-                tracing::info!(%ended, "the session with the hub is over");
                 device.send_replace(None);
-                if news.send(News::Down).await.is_err() {
+                if news.send(News::Down(ended.to_string())).await.is_err() {
                     return;
                 }
             }
@@ -50,10 +51,11 @@ pub(crate) async fn keep(client: Client, news: mpsc::Sender<News>, device: watch
                 let _ = news.send(News::Denied(code, text)).await;
                 return;
             }
-            Err(Refused::ForNow(why)) => tracing::warn!(why, "not connected to the hub"),
-        }
-        if news.is_closed() {
-            return;
+            Err(Refused::ForNow(why)) => {
+                if news.send(News::Not(why)).await.is_err() {
+                    return;
+                }
+            }
         }
         tokio::time::sleep(jittered(pause)).await;
         pause = (pause * 2).min(LONGEST_PAUSE);

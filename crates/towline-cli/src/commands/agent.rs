@@ -2,15 +2,17 @@
 
 use super::Context;
 use super::signals::EndAsked;
-use crate::agent::{self, AgentConfig, AgentError};
+use crate::agent::{self, AgentConfig, AgentError, Tell, Told};
 use crate::device::{self, DeviceConfig};
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::home::Home;
 use crate::hub_link;
+use crate::output::Output;
 use clap::Args;
 use serde_json::json;
 use std::fs::{File, TryLockError};
+use std::sync::Arc;
 use tokio::sync::watch;
 
 /// Take this device's messages, run its rules, send what lies in its outbox
@@ -32,7 +34,7 @@ impl Agent {
         let mut asked = EndAsked::listen();
         let human = format!("agent of {} for the hub at {}", joined.name, joined.hosts.join(", "));
         context.out.event(human, &json!({ "event": "started", "device": joined.name, "hosts": joined.hosts }));
-        let running = agent::run(config, identity, client, end);
+        let running = agent::run(config, identity, client, teller(context.out), end);
         tokio::pin!(running);
         let ended = tokio::select! {
             ended = &mut running => ended,
@@ -61,4 +63,13 @@ fn lock(home: &Home) -> Result<File, Failure> {
         }
         Err(TryLockError::Error(error)) => Err(Failure::io("lock", &path, &error)),
     }
+}
+
+/// Events are lines of stdout for programs, and of the log, which bears the time, for people.
+fn teller(out: Output) -> Tell {
+    Arc::new(move |told: &Told| match (out.is_json(), told) {
+        (true, told) => out.event("", told),
+        (false, Told::NotConnected { .. } | Told::OutboxFailed { .. }) => tracing::warn!("{told}"),
+        (false, told) => tracing::info!("{told}"),
+    })
 }

@@ -2,13 +2,20 @@
 //! packets without a word to either end, as a cable cut elsewhere does.
 
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The hub's address.
-pub(crate) const HUB: &str = "192.0.2.1";
+pub const HUB: &str = "192.0.2.1";
 
 /// The namespaces, removed when dropped.
-pub(crate) struct Net {
+pub struct Net {
     tag: String,
+}
+
+/// Short, since an interface's name has 15 bytes, and another one for each test of a process.
+fn tag() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("t{:x}{:x}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 fn ip(args: &str) -> bool {
@@ -17,8 +24,8 @@ fn ip(args: &str) -> bool {
 
 impl Net {
     /// Builds the row, or says why this machine cannot (not root, or no `ip`).
-    pub(crate) fn build() -> Result<Self, &'static str> {
-        let net = Self { tag: format!("tl{}", std::process::id()) };
+    pub fn build() -> Result<Self, &'static str> {
+        let net = Self { tag: tag() };
         let t = &net.tag;
         if !ip(&format!("netns add {t}h")) {
             return Err("network namespaces cannot be made here (needs root and iproute2)");
@@ -50,19 +57,43 @@ impl Net {
 
     /// Lets packets through, or loses them.
     #[must_use]
-    pub(crate) fn forward(&self, on: bool) -> bool {
+    pub fn forward(&self, on: bool) -> bool {
         let set = format!("net.ipv4.ip_forward={}", u8::from(on));
         let args = ["netns", "exec", &format!("{}r", self.tag), "sysctl", "-qw", &set];
         Command::new("ip").args(args).status().is_ok_and(|status| status.success())
     }
 
+    /// Makes the router a NAT: the device's address is hidden, and nobody outside can open a connection to it.
+    pub fn translate(&self) -> Result<(), &'static str> {
+        let rules = format!(
+            "table ip towline {{
+                chain out {{ type nat hook postrouting priority 100; oifname \"{t}b\" masquerade; }}
+                chain through {{ type filter hook forward priority 0; iifname \"{t}b\" ct state new drop; }}
+            }}",
+            t = self.tag
+        );
+        let args = ["netns", "exec", &format!("{}r", self.tag), "nft", &rules];
+        let done = Command::new("ip").args(args).output().is_ok_and(|output| output.status.success());
+        done.then_some(()).ok_or("a NAT cannot be made here (needs nftables)")
+    }
+
+    /// Gives the device another address, as a new lease does; what was open on the old one is dead.
+    #[must_use]
+    pub fn move_device(&self) -> bool {
+        let t = &self.tag;
+        ip(&format!("-n {t}d addr add 198.51.100.3/24 dev {t}e"))
+            && ip(&format!("-n {t}d addr del 198.51.100.1/24 dev {t}e"))
+            && ip(&format!("-n {t}d addr replace 198.51.100.3/24 dev {t}e"))
+            && ip(&format!("-n {t}d route replace default via 198.51.100.2"))
+    }
+
     /// What stands ahead of a command that runs beside the hub.
-    pub(crate) fn at_hub(&self) -> Vec<String> {
+    pub fn at_hub(&self) -> Vec<String> {
         self.at('h')
     }
 
     /// What stands ahead of a command that runs on the device.
-    pub(crate) fn at_device(&self) -> Vec<String> {
+    pub fn at_device(&self) -> Vec<String> {
         self.at('d')
     }
 

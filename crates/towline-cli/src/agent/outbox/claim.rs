@@ -5,14 +5,22 @@ use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 use towline_proto::ids::{DeviceName, MessageId};
 use towline_proto::mail::envelope::SignedEnvelope;
+use towline_proto::mail::message::INLINE_MAX_BYTES;
 
 /// The file beside a claimed one that holds its signed envelope.
 const ENVELOPE: &str = ".envelope";
 
 /// The file beside a failed one that says why.
 const REASON: &str = ".reason";
+
+/// How long a handled file stays in `.sent`: as long as the hub keeps a failed one's body.
+const KEEP_SENT: Duration = Duration::from_secs(7 * 24 * 3_600);
+
+/// How many handled files stay in `.sent` at most: what a person still finds something in.
+const KEEP_SENT_FILES: usize = 1_000;
 
 /// Where a claimed file stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,8 +85,7 @@ impl Claims {
     }
 
     fn read(&self, place: Place, folder: &Path) -> Option<Claim> {
-        let (id, device) = folder.file_name()?.to_str()?.split_once('@')?;
-        let (id, device) = (id.parse().ok()?, device.parse().ok()?);
+        let (id, device) = parse(folder)?;
         let names = fs::read_dir(folder).ok()?.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
         let name = names.into_iter().find(|name| name != ENVELOPE && name != REASON);
         if name.is_none() && place == Place::Sending {
@@ -86,6 +93,37 @@ impl Claims {
             let _ = fs::remove_dir(folder);
         }
         Some(Claim { id, device, name: name? })
+    }
+
+    /// What was accepted and whose outcome is not known.
+    pub(super) fn awaited(&self) -> impl Iterator<Item = Claim> {
+        self.list(Place::Sent).into_iter().filter(|claim| self.folder(claim, Place::Sent).join(ENVELOPE).exists())
+    }
+
+    /// Whether a claimed file is too large to travel with its envelope.
+    pub(super) fn is_large(&self, claim: &Claim) -> bool {
+        fs::metadata(self.file(claim, Place::Sending)).is_ok_and(|found| found.len() > INLINE_MAX_BYTES as u64)
+    }
+
+    /// Removes from `.sent` what was handled long ago, and the oldest of what is too much. What cannot be removed now
+    /// is tried again the next time.
+    pub(super) fn purge(&self, now: SystemTime) {
+        let mut handled: Vec<(SystemTime, PathBuf)> = fs::read_dir(self.outbox.join(Place::Sent.folder()))
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(|folder| is_claim(folder) && !folder.join(ENVELOPE).exists())
+            // Taking the envelope away was the last change of the folder.
+            .filter_map(|folder| Some((fs::metadata(&folder).ok()?.modified().ok()?, folder)))
+            .collect();
+        handled.sort_unstable();
+        let too_many = handled.len().saturating_sub(KEEP_SENT_FILES);
+        for (number, (since, folder)) in handled.iter().enumerate() {
+            if number < too_many || now.duration_since(*since).is_ok_and(|age| age > KEEP_SENT) {
+                let _ = fs::remove_dir_all(folder);
+            }
+        }
     }
 
     /// Where the file is.
@@ -126,15 +164,27 @@ impl Claims {
         let _ = fs::remove_file(self.folder(claim, Place::Sent).join(ENVELOPE));
     }
 
-    /// Moves a claim to the failed ones and says why.
+    /// Moves a claim to the failed ones and says why: the reason is there before the file is.
     pub(super) fn fail(&self, claim: &Claim, from: Place, reason: &str) -> io::Result<()> {
-        fs::write(self.folder(claim, from).join(REASON), format!("{reason}\n"))?;
+        let mut file = File::create(self.folder(claim, from).join(REASON))?;
+        writeln!(file, "{reason}")?;
+        file.sync_all()?;
         self.move_to(claim, from, Place::Failed)
     }
 
     fn folder(&self, claim: &Claim, place: Place) -> PathBuf {
         self.outbox.join(place.folder()).join(format!("{}@{}", claim.id, claim.device))
     }
+}
+
+/// A claim's folder is called `ID@DEVICE`.
+fn parse(folder: &Path) -> Option<(MessageId, DeviceName)> {
+    let (id, device) = folder.file_name()?.to_str()?.split_once('@')?;
+    Some((id.parse().ok()?, device.parse().ok()?))
+}
+
+fn is_claim(folder: &Path) -> bool {
+    parse(folder).is_some() && folder.is_dir()
 }
 
 fn sync(folder: &Path) -> io::Result<()> {
@@ -175,6 +225,44 @@ mod tests {
         claims.settle(&claim);
         assert_eq!((claims.list(Place::Sent), claims.envelope(&claim)), (vec![claim.clone()], None));
         assert_eq!(fs::read(claims.file(&claim, Place::Sent)).unwrap(), b"a;b\r\n");
+    }
+
+    #[test]
+    fn handled_files_leave_after_a_while_and_awaited_and_strange_ones_stay() {
+        let (home, claims, found) = site();
+        let [handled, awaited] = [1, 2].map(|id| {
+            fs::write(&found.path, "x").unwrap();
+            let claim = claims.claim(&found, MessageId([id; 16])).unwrap();
+            claims.keep_envelope(&claim, &envelope()).unwrap();
+            claims.move_to(&claim, Place::Sending, Place::Sent).unwrap();
+            claim
+        });
+        fs::create_dir(home.path().join(".sent/mine")).unwrap();
+        claims.settle(&handled);
+        claims.purge(SystemTime::now());
+        assert_eq!(claims.list(Place::Sent).len(), 2);
+        claims.purge(SystemTime::now() + KEEP_SENT + Duration::from_secs(60));
+        assert_eq!(claims.list(Place::Sent), std::slice::from_ref(&awaited));
+        assert_eq!(claims.awaited().collect::<Vec<_>>(), [awaited]);
+        assert!(home.path().join(".sent/mine").exists());
+    }
+
+    #[test]
+    fn the_oldest_handled_files_leave_when_there_are_too_many() {
+        let (home, claims, _) = site();
+        let now = SystemTime::now();
+        for number in 0..KEEP_SENT_FILES + 3 {
+            let mut id = [0; 16];
+            id[..8].copy_from_slice(&(number as u64).to_be_bytes());
+            let folder = home.path().join(format!(".sent/{}@shop", MessageId(id)));
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(folder.join("a"), "x").unwrap();
+            let before = now - Duration::from_secs(10_000 - number as u64);
+            File::open(&folder).unwrap().set_modified(before).unwrap();
+        }
+        claims.purge(now);
+        let left = claims.list(Place::Sent);
+        assert_eq!((left.len(), left[0].id.0[7]), (KEEP_SENT_FILES, 3));
     }
 
     #[test]

@@ -4,13 +4,15 @@ use super::{Back, Fetch, Shell};
 use crate::agent::body::{self, Fetched};
 use crate::agent::disk::DiskJob;
 use crate::agent::store::Expected;
+use crate::agent::tell::{About, By, Told};
 use crate::agent::work::{self, PlaceJob};
 use std::time::Duration;
 use towline::mail::{Event, IncomingBody};
 use towline_proto::ids::MessageId;
 use towline_proto::mail::agent::io::{Input, Output, Run};
+use towline_proto::mail::agent::record::Target;
 use towline_proto::mail::agent::rules::{Plan, PlannedRun};
-use towline_proto::mail::envelope::SignedEnvelope;
+use towline_proto::mail::envelope::{Envelope, SignedEnvelope};
 use towline_proto::mail::message::{ToDevice, ToHub};
 
 /// How long a body waits before it is asked for again after its stream broke off.
@@ -52,7 +54,6 @@ impl Shell {
         if self.draining {
             return self.answer(Input::TooLate { id: run.id, request: run.request });
         }
-        tracing::info!(id = %run.id, rule = run.rule, "running");
         let (config, store, back) = (self.around.config.clone(), self.store.clone(), self.back.clone());
         let interrupt = self.interrupt.subscribe();
         self.runs.spawn(async move {
@@ -71,14 +72,17 @@ impl Shell {
     fn live(&mut self, envelope: &SignedEnvelope, body: Vec<u8>, plan: Plan) {
         let Ok(envelope) = envelope.decode() else { return };
         let expected = Expected { size: envelope.size, root: envelope.root };
+        if self.draining {
+            return;
+        }
+        self.notes.tell(&told_live(&envelope, &plan));
         match plan {
-            _ if self.draining => {}
             Plan::Place { target, name } => {
                 let job = PlaceJob { id: envelope.id, request: 0, target, name };
                 let _ = self.disk.send(DiskJob::Live(job, body, expected));
             }
             Plan::Run(planned) => self.live_run(envelope.id, planned, body, expected),
-            Plan::Refuse { reason, .. } => tracing::info!(id = %envelope.id, reason, "a live message was refused"),
+            Plan::Refuse { .. } => {}
         }
     }
 
@@ -171,4 +175,14 @@ impl Shell {
             let _ = back.send(Back::Fetched(id, body::take(store, expected, body, device).await));
         });
     }
+}
+
+fn told_live(envelope: &Envelope, plan: &Plan) -> Told {
+    let (by, refused) = match plan {
+        Plan::Place { target: Target::Inbox, .. } => ("inbox".into(), None),
+        Plan::Place { target: Target::SaveTo { rule, .. }, .. } => (format!("save_to {rule}"), None),
+        Plan::Run(run) => (format!("rule {}", run.rule), None),
+        Plan::Refuse { by, reason, .. } => (by.clone(), Some(reason.clone())),
+    };
+    Told::LiveMessage { about: About::new(envelope), by: By::new(by), refused }
 }

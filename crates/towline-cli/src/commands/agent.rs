@@ -50,15 +50,6 @@ impl Agent {
     }
 }
 
-/// Events are lines of stdout for programs, and of the log, which bears the time, for people.
-fn teller(out: Output) -> Tell {
-    Arc::new(move |told: &Told| match (out.is_json(), told) {
-        (true, told) => out.event("", told),
-        (false, Told::NotConnected { .. } | Told::OutboxFailed { .. }) => tracing::warn!("{told}"),
-        (false, told) => tracing::info!("{told}"),
-    })
-}
-
 /// Two agents of one device would share its journal and take each other's session; the system gives the lock back
 /// however the first one ends.
 fn lock(home: &Home) -> Result<File, Failure> {
@@ -72,4 +63,13 @@ fn lock(home: &Home) -> Result<File, Failure> {
         }
         Err(TryLockError::Error(error)) => Err(Failure::io("lock", &path, &error)),
     }
+}
+
+/// Events are lines of stdout for programs, and of the log, which bears the time, for people.
+fn teller(out: Output) -> Tell {
+    Arc::new(move |told: &Told| match (out.is_json(), told) {
+        (true, told) => out.event("", told),
+        (false, Told::NotConnected { .. } | Told::OutboxFailed { .. }) => tracing::warn!("{told}"),
+        (false, told) => tracing::info!("{told}"),
+    })
 }

@@ -9,13 +9,13 @@ use towline_proto::mail::outcome::{Outcome, State};
 
 /// What a handler's log says of one message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Runs {
-    pub(crate) starts: usize,
-    pub(crate) ends: usize,
+pub struct Runs {
+    pub starts: usize,
+    pub ends: usize,
 }
 
 /// Reads a log of lines `start ID` and `end ID`.
-pub(crate) fn runs(log: &Path) -> BTreeMap<MessageId, Runs> {
+pub fn runs(log: &Path) -> BTreeMap<MessageId, Runs> {
     let mut runs = BTreeMap::<MessageId, Runs>::new();
     for line in fs::read_to_string(log).unwrap_or_default().lines() {
         let (what, id) = line.split_once(' ').unwrap_or_else(|| panic!("a torn line in the handler's log: {line:?}"));
@@ -31,13 +31,13 @@ pub(crate) fn runs(log: &Path) -> BTreeMap<MessageId, Runs> {
 
 /// How many messages ended how.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Verdict {
-    pub(crate) outcomes: BTreeMap<&'static str, usize>,
-    pub(crate) violations: Vec<String>,
+pub struct Verdict {
+    pub outcomes: BTreeMap<&'static str, usize>,
+    pub violations: Vec<String>,
 }
 
 /// Holds each accepted message's one outcome against what its handler wrote down.
-pub(crate) fn check<'a>(
+pub fn check<'a>(
     told: impl IntoIterator<Item = (MessageId, &'a MessageStatus)>,
     runs: &BTreeMap<MessageId, Runs>,
 ) -> Verdict {

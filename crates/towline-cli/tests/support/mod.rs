@@ -1,13 +1,13 @@
 //! A hub and devices as real processes of the real program, on loopback, in a directory of their own.
 
 // Each test file uses its part of this.
-#![allow(dead_code)]
+#![allow(dead_code, unreachable_pub)]
 
-pub(crate) mod history;
-pub(crate) mod home;
-pub(crate) mod net;
-pub(crate) mod sender;
-pub(crate) mod site;
+pub mod history;
+pub mod home;
+pub mod net;
+pub mod sender;
+pub mod site;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -25,15 +25,15 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(10);
 
 /// The program under test.
-pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_towline");
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_towline");
 
 /// A number from the environment, else the default.
-pub(crate) fn setting(name: &str, default: usize) -> usize {
+pub fn setting(name: &str, default: usize) -> usize {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
 /// Waits until `so` holds.
-pub(crate) fn until(what: &str, mut so: impl FnMut() -> bool) {
+pub fn until(what: &str, mut so: impl FnMut() -> bool) {
     let start = Instant::now();
     while !so() {
         assert!(start.elapsed() < PATIENCE, "{what}: not within {PATIENCE:?}");
@@ -42,24 +42,24 @@ pub(crate) fn until(what: &str, mut so: impl FnMut() -> bool) {
 }
 
 /// The directory, the ports and the processes. Dropping it ends them all.
-pub(crate) struct World {
+pub struct World {
     dir: tempfile::TempDir,
     port: u16,
     http: u16,
     /// More arguments for the hub.
-    pub(crate) hub_args: Vec<String>,
+    pub hub_args: Vec<String>,
     /// More arguments for every agent.
-    pub(crate) agent_args: Vec<String>,
+    pub agent_args: Vec<String>,
     /// Where the hub listens, without the port.
-    pub(crate) hub_host: String,
+    pub hub_host: String,
     /// What stands ahead of the program for somebody: `ip netns exec …`.
-    pub(crate) wrapped: BTreeMap<String, Vec<String>>,
+    pub wrapped: BTreeMap<String, Vec<String>>,
     running: BTreeMap<String, Child>,
 }
 
 impl World {
     /// An empty world with two free ports.
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         let free =
             || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|socket| socket.local_addr()).unwrap().port();
         Self {
@@ -76,7 +76,7 @@ impl World {
     }
 
     /// A hub and devices with running agents; each device's `agent.toml` is what `config` says for its name.
-    pub(crate) fn with_devices(devices: &[&str], config: impl Fn(&World, &str) -> String) -> Self {
+    pub fn with_devices(devices: &[&str], config: impl Fn(&World, &str) -> String) -> Self {
         let mut world = Self::new();
         world.start_hub();
         for name in devices {
@@ -88,27 +88,27 @@ impl World {
     }
 
     /// A path in the directory.
-    pub(crate) fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
     /// A device's folder.
-    pub(crate) fn device(&self, name: &str) -> PathBuf {
+    pub fn device(&self, name: &str) -> PathBuf {
         self.path(name).join("device")
     }
 
     /// The hub's HTTP address.
-    pub(crate) fn http(&self) -> String {
+    pub fn http(&self) -> String {
         format!("127.0.0.1:{}", self.http)
     }
 
     /// The hub's port.
-    pub(crate) fn port(&self) -> u16 {
+    pub fn port(&self) -> u16 {
         self.port
     }
 
     /// The program with `who`'s home, ready to be given arguments.
-    pub(crate) fn command(&self, who: &str) -> Command {
+    pub fn command(&self, who: &str) -> Command {
         let mut words = self.wrapped.get(who).into_iter().flatten().map(String::as_str).chain([PROGRAM]);
         let mut command = Command::new(words.next().expect("the program is the last word"));
         home::forget_users(&mut command);
@@ -117,12 +117,12 @@ impl World {
     }
 
     /// Runs the program to its end.
-    pub(crate) fn run(&self, who: &str, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Output {
+    pub fn run(&self, who: &str, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Output {
         self.command(who).args(args).output().unwrap()
     }
 
     /// Runs the program, which must succeed, and returns what it printed.
-    pub(crate) fn ask(&self, who: &str, args: &[&str]) -> String {
+    pub fn ask(&self, who: &str, args: &[&str]) -> String {
         let output = self.run(who, args);
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{who}: {args:?} ended with {}: {stderr}", output.status);
@@ -136,7 +136,7 @@ impl World {
     }
 
     /// Starts the hub and waits until it listens.
-    pub(crate) fn start_hub(&mut self) {
+    pub fn start_hub(&mut self) {
         let listen = format!("{}:{}", self.hub_host, self.port);
         let mut command = self.command("hub");
         command.args(["hub", "--listen", &listen, "--announce", &listen, "--http", &self.http()]).args(&self.hub_args);
@@ -152,36 +152,36 @@ impl World {
     }
 
     /// Makes a device.
-    pub(crate) fn join(&self, name: &str) {
+    pub fn join(&self, name: &str) {
         let answer: serde_json::Value = serde_json::from_str(&self.ask("hub", &["--json", "invite", name])).unwrap();
         self.ask(name, &["join", answer["ticket"].as_str().unwrap()]);
     }
 
     /// Starts a device's agent; it is online some time later.
-    pub(crate) fn start_agent(&mut self, name: &str) {
+    pub fn start_agent(&mut self, name: &str) {
         let mut command = self.command(name);
         command.arg("agent").args(&self.agent_args);
         self.start(name, command);
     }
 
     /// Waits until the hub calls the device online.
-    pub(crate) fn until_online(&self, name: &str) {
+    pub fn until_online(&self, name: &str) {
         until(&format!("{name} is online"), || self.run(name, ["who", name]).status.success());
     }
 
     /// The process id of the hub or an agent.
-    pub(crate) fn pid(&self, name: &str) -> u32 {
+    pub fn pid(&self, name: &str) -> u32 {
         self.running[name].id()
     }
 
     /// Sends a signal to a process that we started.
-    pub(crate) fn signal(&self, name: &str, signal: rustix::process::Signal) {
+    pub fn signal(&self, name: &str, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_raw(self.pid(name) as i32).unwrap();
         rustix::process::kill_process(pid, signal).unwrap();
     }
 
     /// SIGKILL, and waits until it is gone.
-    pub(crate) fn kill(&mut self, name: &str) {
+    pub fn kill(&mut self, name: &str) {
         let mut child = self.running.remove(name).unwrap();
         child.kill().unwrap();
         let status = child.wait().unwrap();
@@ -189,7 +189,7 @@ impl World {
     }
 
     /// SIGTERM; returns how it ended.
-    pub(crate) fn terminate(&mut self, name: &str) -> ExitStatus {
+    pub fn terminate(&mut self, name: &str) -> ExitStatus {
         self.signal(name, rustix::process::Signal::TERM);
         let mut child = self.running.remove(name).unwrap();
         until(&format!("{name} ends"), || child.try_wait().unwrap().is_some());
@@ -197,12 +197,12 @@ impl World {
     }
 
     /// How a process ended by itself, if it has.
-    pub(crate) fn ended(&mut self, name: &str) -> Option<ExitStatus> {
+    pub fn ended(&mut self, name: &str) -> Option<ExitStatus> {
         self.running.get_mut(name).and_then(|child| child.try_wait().unwrap())
     }
 
     /// What a process logged.
-    pub(crate) fn log(&self, name: &str) -> String {
+    pub fn log(&self, name: &str) -> String {
         fs::read_to_string(self.path(&format!("{name}.log"))).unwrap_or_default()
     }
 }
@@ -223,7 +223,7 @@ impl Drop for World {
 }
 
 /// A script that a rule runs: an executable file.
-pub(crate) fn script(path: &Path, text: &str) {
+pub fn script(path: &Path, text: &str) {
     use std::os::unix::fs::PermissionsExt as _;
     fs::write(path, text).unwrap();
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();

@@ -5,10 +5,10 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The hub's address.
-pub(crate) const HUB: &str = "192.0.2.1";
+pub const HUB: &str = "192.0.2.1";
 
 /// The namespaces, removed when dropped.
-pub(crate) struct Net {
+pub struct Net {
     tag: String,
 }
 
@@ -24,7 +24,7 @@ fn ip(args: &str) -> bool {
 
 impl Net {
     /// Builds the row, or says why this machine cannot (not root, or no `ip`).
-    pub(crate) fn build() -> Result<Self, &'static str> {
+    pub fn build() -> Result<Self, &'static str> {
         let net = Self { tag: tag() };
         let t = &net.tag;
         if !ip(&format!("netns add {t}h")) {
@@ -57,14 +57,14 @@ impl Net {
 
     /// Lets packets through, or loses them.
     #[must_use]
-    pub(crate) fn forward(&self, on: bool) -> bool {
+    pub fn forward(&self, on: bool) -> bool {
         let set = format!("net.ipv4.ip_forward={}", u8::from(on));
         let args = ["netns", "exec", &format!("{}r", self.tag), "sysctl", "-qw", &set];
         Command::new("ip").args(args).status().is_ok_and(|status| status.success())
     }
 
     /// Makes the router a NAT: the device's address is hidden, and nobody outside can open a connection to it.
-    pub(crate) fn translate(&self) -> Result<(), &'static str> {
+    pub fn translate(&self) -> Result<(), &'static str> {
         let rules = format!(
             "table ip towline {{
                 chain out {{ type nat hook postrouting priority 100; oifname \"{t}b\" masquerade; }}
@@ -79,7 +79,7 @@ impl Net {
 
     /// Gives the device another address, as a new lease does; what was open on the old one is dead.
     #[must_use]
-    pub(crate) fn move_device(&self) -> bool {
+    pub fn move_device(&self) -> bool {
         let t = &self.tag;
         ip(&format!("-n {t}d addr add 198.51.100.3/24 dev {t}e"))
             && ip(&format!("-n {t}d addr del 198.51.100.1/24 dev {t}e"))
@@ -88,12 +88,12 @@ impl Net {
     }
 
     /// What stands ahead of a command that runs beside the hub.
-    pub(crate) fn at_hub(&self) -> Vec<String> {
+    pub fn at_hub(&self) -> Vec<String> {
         self.at('h')
     }
 
     /// What stands ahead of a command that runs on the device.
-    pub(crate) fn at_device(&self) -> Vec<String> {
+    pub fn at_device(&self) -> Vec<String> {
         self.at('d')
     }
 

@@ -6,7 +6,7 @@ use crate::mail::clock::{BootId, HubTime};
 use crate::mail::code::Code;
 use crate::mail::envelope::{Envelope, SignedEnvelope};
 use crate::mail::hub::io::{
-    AdminAnswer, Command, Cut, Input, Lookup, Output, RequestKey, SessionKey, Snapshot, Step, Write,
+    AdminAnswer, Command, Cut, Damaged, Input, Lookup, Output, RequestKey, SessionKey, Snapshot, Step, Write,
 };
 use crate::mail::hub::record::{DeviceRecord, MessageRecord, TicketRecord};
 use crate::mail::hub::{HubConfig, HubCore};
@@ -34,8 +34,8 @@ pub(super) struct Store {
 }
 
 impl Lookup for Store {
-    fn message(&self, id: MessageId) -> Option<MessageRecord> {
-        self.messages.get(&id).cloned()
+    fn message(&self, id: MessageId) -> Result<Option<MessageRecord>, Damaged> {
+        Ok(self.messages.get(&id).cloned())
     }
 }
 

@@ -77,6 +77,7 @@ async fn a_live_message_on_a_link_that_dies_is_unclear_and_never_sent_again() {
     tokio::time::timeout(PATIENCE, proxy.until_swallowed(lost.len() as u64)).await.expect("in time");
     proxy.cut();
     assert_eq!(result(&shop, id).await, Code::LiveUnclear);
+    proxy.heal();
 
     // The same session comes back by itself; what was unclear stays away.
     kitchen.until_online_is(&hub, true).await;

@@ -13,6 +13,8 @@ enum Mode {
     Pass,
     /// Takes what comes and gives it to nobody.
     Swallow,
+    /// Takes no new connection.
+    Refuse,
 }
 
 pub(crate) struct Proxy {
@@ -32,6 +34,9 @@ impl Proxy {
         let (modes, ends, counted) = (mode.clone(), cuts.clone(), swallowed.clone());
         tokio::spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
+                if *modes.borrow() == Mode::Refuse {
+                    continue;
+                }
                 let (mode, mut end, counted) = (modes.subscribe(), ends.subscribe(), counted.clone());
                 end.borrow_and_update();
                 tokio::spawn(async move {
@@ -61,10 +66,15 @@ impl Proxy {
         }
     }
 
-    /// Cuts every connection; new ones pass.
+    /// Cuts every connection and takes no new one.
     pub(crate) fn cut(&self) {
-        self.mode.send_replace(Mode::Pass);
+        self.mode.send_replace(Mode::Refuse);
         self.cuts.send_modify(|cuts| *cuts += 1);
+    }
+
+    /// New connections pass.
+    pub(crate) fn heal(&self) {
+        self.mode.send_replace(Mode::Pass);
     }
 }
 

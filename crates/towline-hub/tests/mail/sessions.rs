@@ -47,6 +47,7 @@ async fn revocation_cuts_a_live_session_that_reads_and_one_that_does_not() {
     until_sessions_are(&hub, 0).await;
     // What it says now is heard by nobody: the session is gone, and its key is refused.
     proxy.cut();
+    proxy.heal();
     assert!(matches!(ended(&kitchen).await, CloseCode::Gone | CloseCode::Revoked));
     hub.shutdown().await;
 }

@@ -91,6 +91,11 @@ impl Home {
         self.device().join("device.key")
     }
 
+    /// What the running agent holds locked, so that there is one for a device.
+    pub(crate) fn agent_lock(&self) -> PathBuf {
+        self.device().join("agent.lock")
+    }
+
     /// The agent's rules, where there are any.
     pub(crate) fn agent_config(&self) -> PathBuf {
         self.device().join("agent.toml")

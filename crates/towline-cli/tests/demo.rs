@@ -1,8 +1,8 @@
 //! The README's first command: it passes, and notices every single thing that it can be asked to break.
 
-mod common;
+mod support;
 
-use common::{Home, Ran};
+use support::home::{Home, Ran};
 
 fn demo(args: &[&str]) -> Ran {
     Home::new().run(&[&["demo", "--json", "--size=4MB"], args].concat())

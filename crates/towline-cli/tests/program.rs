@@ -1,8 +1,8 @@
 //! The program as a shell sees it, where no hub is needed: help, usage errors, configuration, explanations, pages.
 
-mod common;
+mod support;
 
-use common::Home;
+use support::home::Home;
 use towline_proto::mail::code::CODES;
 use towline_proto::wire::close::CloseCode;
 

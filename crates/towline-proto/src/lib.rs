@@ -12,3 +12,7 @@ pub mod session;
 pub mod stream_link;
 pub mod time;
 pub mod wire;
+
+/// So that unit tests and integration tests share helpers.
+#[cfg(test)]
+extern crate self as towline_proto;

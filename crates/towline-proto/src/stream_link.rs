@@ -5,6 +5,8 @@
 //! confirmations themselves do not count. A link holds no bytes, only the references of what is not yet confirmed.
 
 mod probe;
+#[cfg(test)]
+mod tests;
 
 use crate::limits::{MAX_FRAME_BYTES, PROBE_PERIOD};
 pub use crate::link::{FrameRef, Frames, LinkId, Violation};
@@ -104,6 +106,8 @@ struct Intake {
     bytes_untold: u64,
     /// When the peer must be told at the latest.
     deadline: Option<Instant>,
+    /// That time has come, and nothing could be written yet.
+    due: bool,
 }
 
 impl StreamLink {
@@ -217,8 +221,8 @@ impl StreamLink {
         true
     }
 
-    /// When [`StreamLink::handle_timeout`] or [`StreamLink::poll_output`] has something to do by itself. A shell that
-    /// cannot write now waits for room instead of a time that has passed.
+    /// When [`StreamLink::handle_timeout`] or [`StreamLink::poll_output`] has something to do by itself. After
+    /// `handle_timeout` it lies ahead, even if nothing can be written: a full byte stream must not hide a dead peer.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let probe = self.probe.poll_timeout();
         Some(self.intake.deadline.map_or(probe, |confirm| confirm.min(probe)))
@@ -231,6 +235,7 @@ impl StreamLink {
     /// # Errors
     /// [`LinkError::Silent`].
     pub fn handle_timeout(&mut self, now: Instant) -> Result<(), LinkError> {
+        self.intake.due |= self.intake.deadline.take_if(|deadline| *deadline <= now).is_some();
         self.probe.handle_timeout(now)
     }
 
@@ -246,7 +251,9 @@ impl Intake {
     fn took(&mut self, now: Instant, size: usize) {
         self.frames += 1;
         self.bytes_untold += size as u64;
-        self.deadline.get_or_insert(now + CONFIRM_AFTER);
+        if !self.due {
+            self.deadline.get_or_insert(now + CONFIRM_AFTER);
+        }
     }
 
     const fn untold(&self) -> u64 {
@@ -255,13 +262,16 @@ impl Intake {
 
     fn must_tell(&self, now: Instant) -> bool {
         self.untold() > 0
-            && (self.bytes_untold >= CONFIRM_AFTER_BYTES || self.deadline.is_some_and(|deadline| deadline <= now))
+            && (self.due
+                || self.bytes_untold >= CONFIRM_AFTER_BYTES
+                || self.deadline.is_some_and(|deadline| deadline <= now))
     }
 
     fn tell(&mut self) -> Frame<'static> {
         self.told = self.frames;
         self.bytes_untold = 0;
         self.deadline = None;
+        self.due = false;
         Frame::Confirm { count: self.frames }
     }
 }

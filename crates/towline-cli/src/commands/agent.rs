@@ -6,10 +6,12 @@ use crate::agent::{self, AgentConfig, AgentError, Tell, Told};
 use crate::device::{self, DeviceConfig};
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
+use crate::home::Home;
 use crate::hub_link;
 use crate::output::Output;
 use clap::Args;
 use serde_json::json;
+use std::fs::{File, TryLockError};
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -24,6 +26,7 @@ pub(crate) struct Agent {}
 impl Agent {
     pub(super) async fn run(self, context: &Context) -> Outcome {
         let joined = DeviceConfig::load(&context.home)?;
+        let _only_one = lock(&context.home)?;
         let config = AgentConfig::load(&context.home.device())?;
         let identity = device::identity(&context.home)?;
         let client = hub_link::client(&identity, joined.hub_key()?, joined.hosts.clone());
@@ -44,6 +47,21 @@ impl Agent {
         ended.map_err(|AgentError::Denied { code, text }| Failure::coded(code, &text))?;
         context.out.event("ended", &json!({ "event": "ended" }));
         Ok(Exit::Done)
+    }
+}
+
+/// Two agents of one device would share its journal and take each other's session; the system gives the lock back
+/// however the first one ends.
+fn lock(home: &Home) -> Result<File, Failure> {
+    let path = home.agent_lock();
+    let file = File::create(&path).map_err(|error| Failure::io("make", &path, &error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            let what = format!("an agent of this device runs already: {} is locked", path.display());
+            Err(Failure::new(Exit::Error, what).cure("stop it first, or give this one a home of its own with `--home`"))
+        }
+        Err(TryLockError::Error(error)) => Err(Failure::io("lock", &path, &error)),
     }
 }
 

@@ -113,7 +113,9 @@ async fn invite_first(context: &Context) -> Result<(), Failure> {
         }
     });
     let ticket = invited.await.map_err(|error| Failure::new(Exit::Error, error.to_string()))??;
-    context.out.note("type this on the other machine, once and within an hour:");
+    if !context.out.is_json() {
+        context.out.note("type this on the other machine, once and within an hour:");
+    }
     let line = format!("towline join {}", ticket.ticket);
     context.out.result(line, &json!({ "event": "invited", "device": ticket.name, "ticket": ticket.ticket }));
     Ok(())

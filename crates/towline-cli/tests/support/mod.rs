@@ -4,8 +4,10 @@
 #![allow(dead_code, unreachable_pub)]
 
 pub mod history;
+pub mod home;
 pub mod net;
 pub mod sender;
+pub mod site;
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -109,6 +111,7 @@ impl World {
     pub fn command(&self, who: &str) -> Command {
         let mut words = self.wrapped.get(who).into_iter().flatten().map(String::as_str).chain([PROGRAM]);
         let mut command = Command::new(words.next().expect("the program is the last word"));
+        home::forget_users(&mut command);
         command.args(words).arg("--home").arg(self.path(who)).env("NO_COLOR", "1").stdin(Stdio::null());
         command
     }
@@ -191,6 +194,11 @@ impl World {
         let mut child = self.running.remove(name).unwrap();
         until(&format!("{name} ends"), || child.try_wait().unwrap().is_some());
         child.wait().unwrap()
+    }
+
+    /// How a process ended by itself, if it has.
+    pub fn ended(&mut self, name: &str) -> Option<ExitStatus> {
+        self.running.get_mut(name).and_then(|child| child.try_wait().unwrap())
     }
 
     /// What a process logged.

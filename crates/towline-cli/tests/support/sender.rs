@@ -26,16 +26,16 @@ struct Joined {
 struct DeviceText(String);
 
 /// A device that sends through whatever happens to its hub.
-pub struct Sender {
-    pub identity: Arc<Identity>,
-    pub name: DeviceName,
+pub(crate) struct Sender {
+    pub(crate) identity: Arc<Identity>,
+    pub(crate) name: DeviceName,
     client: Client,
     device: tokio::sync::Mutex<Option<Device>>,
 }
 
 impl Sender {
     /// The device whose folder this is.
-    pub fn load(folder: &Path) -> Self {
+    pub(crate) fn load(folder: &Path) -> Self {
         let joined: Joined = toml::from_str(&fs::read_to_string(folder.join("device.toml")).unwrap()).unwrap();
         let identity = Arc::new(Identity::load(folder.join("device.key")).unwrap());
         let client = Client::new(identity.clone(), joined.hub.parse().unwrap(), joined.hosts, ClientConfig::default());
@@ -68,7 +68,7 @@ impl Sender {
     }
 
     /// A signed envelope for a small body.
-    pub async fn envelope(&self, mut draft: Draft, body: &Body, name: &str) -> (MessageId, SignedEnvelope) {
+    pub(crate) async fn envelope(&self, mut draft: Draft, body: &Body, name: &str) -> (MessageId, SignedEnvelope) {
         draft.name = name.into();
         let id = Draft::new_id();
         let measured = body.measure().await.unwrap();
@@ -76,7 +76,7 @@ impl Sender {
     }
 
     /// Submits until the hub has answered, however often it dies meanwhile.
-    pub async fn send(&self, envelope: &SignedEnvelope, body: &Body) -> Result<Submitted, SubmitError> {
+    pub(crate) async fn send(&self, envelope: &SignedEnvelope, body: &Body) -> Result<Submitted, SubmitError> {
         loop {
             let device = self.device().await;
             match device.submit(envelope, body).await {
@@ -90,7 +90,7 @@ impl Sender {
     }
 
     /// Asks until the hub has answered.
-    pub async fn status(&self, id: MessageId) -> MessageStatus {
+    pub(crate) async fn status(&self, id: MessageId) -> MessageStatus {
         loop {
             let device = self.device().await;
             match device.status(id, false).await {

@@ -163,10 +163,12 @@ impl Turn<'_> {
     /// If the disk does not take them: then the spool is of no more use.
     pub async fn write(&self, at: u64, mut pieces: Vec<Bytes>) -> io::Result<Wrote> {
         let mut sink: MutexGuard<'_, Sink> = self.arrival.sink.lock().await;
-        let end = at + pieces.iter().map(|piece| piece.len() as u64).sum::<u64>();
         if !self.is_current() {
             return Ok(Wrote::NotItsTurn);
         }
+        // The peer chose `at`: it may be any number.
+        let length = pieces.iter().map(|piece| piece.len() as u64).sum();
+        let end = at.saturating_add(length);
         if at > sink.written || end > self.arrival.size {
             return Ok(Wrote::Misplaced);
         }

@@ -96,7 +96,8 @@ impl Bodies {
         for_each_file(&self.spool, |name, age| !name.ends_with(&ending) || age > SPOOL_KEEP)
     }
 
-    /// The arrival of a body: a new one, or the one that is under way, or one that an earlier run of the hub began.
+    /// The arrival of a body: a new one, or the one that is under way, or one that an earlier run of the hub began. It
+    /// blocks, for as long as it takes to hash what is there.
     ///
     /// # Errors
     /// If the spool cannot be opened.
@@ -108,7 +109,12 @@ impl Bodies {
         }
         let path = self.spool_file(id);
         let arrival = Arc::new(Arrival::open(&path, size, root).map_err(StoreError::io("open", &path))?);
-        self.state().arriving.insert(id, arrival.clone());
+        let mut state = self.state();
+        // Two may ask at once, and only one of them may write the file.
+        if let Some(first) = state.arriving.get(&id).filter(|known| known.size() == size && known.root() == root) {
+            return Ok(first.clone());
+        }
+        state.arriving.insert(id, arrival.clone());
         Ok(arrival)
     }
 

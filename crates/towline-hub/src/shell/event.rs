@@ -2,11 +2,12 @@
 
 use super::port::Backlog;
 use crate::admin::{Answer, Command};
-use crate::bodies::Bodies;
+use crate::bodies::{Arrival, Bodies};
+use crate::store::StoreError;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, oneshot};
-use towline::Session;
+use towline::{Lane, Session};
 use towline_proto::ids::MessageId;
 use towline_proto::mail::hub::io::{Input, SessionKey};
 
@@ -22,6 +23,8 @@ pub(crate) enum Event {
     Opened { session: Session, seat: oneshot::Sender<Seat> },
     /// Something for the core itself.
     Input(Input),
+    /// A body's spool is open, and hashed as far as it goes.
+    SpoolOpen { session: SessionKey, id: MessageId, lane: Lane, opened: Result<Arc<Arrival>, StoreError> },
     /// An operator asks.
     Admin { command: Command, reply: oneshot::Sender<Answer> },
     /// The hub is about to end: accept nothing new.
@@ -49,6 +52,11 @@ impl Takes {
 
     pub(crate) fn forget(&self, id: MessageId) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+    }
+
+    /// Whether anybody is expected to bring it.
+    pub(crate) fn is_wanted(&self, id: MessageId) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&id)
     }
 
     pub(crate) fn is_expected(&self, id: MessageId, session: SessionKey) -> bool {

@@ -28,9 +28,10 @@ pub(crate) async fn give(
 ) {
     let opened = tokio::select! {
         _ = &mut stop => return,
-        opened = open(&session) => opened,
+        opened = session.open(Lane::BULK) => opened,
     };
-    let Some(mut stream) = opened else { return };
+    let Ok(stream) = opened else { return };
+    let mut stream = stream.split().0;
     let given = tokio::select! {
         _ = &mut stop => false,
         given = pump(&mut stream, id, offset, &mut from) => given,
@@ -38,11 +39,6 @@ pub(crate) async fn give(
     if !given {
         stream.reset(NO_MORE);
     }
-}
-
-/// A stream to the recipient; none once its session is over. A full session is waited for.
-async fn open(session: &Session) -> Option<SendHalf> {
-    session.open(Lane::BULK).await.ok().map(|stream| stream.split().0)
 }
 
 async fn pump(stream: &mut SendHalf, id: MessageId, offset: u64, from: &mut Giving) -> bool {

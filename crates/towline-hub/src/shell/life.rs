@@ -10,7 +10,7 @@ use super::port::Port;
 use super::session::link_text;
 use super::upload;
 use super::{HubInfo, desk::Desk};
-use crate::bodies::Bodies;
+use crate::bodies::{Arrival, Bodies};
 use crate::metrics::Metrics;
 use crate::store::records::{Records, changes};
 use crate::store::{Change, Report, StoreError, Writer};
@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use towline::{Close, CloseCode, Identity, Lane};
-use towline_proto::ids::MessageId;
+use towline_proto::ids::{Digest, MessageId};
 use towline_proto::mail::code::Code;
 use towline_proto::mail::hub::HubCore;
 use towline_proto::mail::hub::io::{Cut, Input, Output, SessionKey, Step, Write};
@@ -112,6 +112,9 @@ impl Life {
     /// Works until the hub ends or the store fails.
     pub(super) async fn run(&mut self, inbox: &mut mpsc::Receiver<Event>) -> End {
         loop {
+            if let Err(error) = self.sweep_in_time() {
+                return End::StoreFailed(error);
+            }
             let sleep = self.until_next_timer();
             let result = tokio::select! {
                 biased;
@@ -149,12 +152,18 @@ impl Life {
         next.min(LONGEST_SLEEP)
     }
 
+    /// Before every wait: a hub that is never idle sweeps too.
+    fn sweep_in_time(&mut self) -> Result<(), StoreError> {
+        let now_ms = clock::now().boot_ms();
+        if now_ms < self.next_sweep_ms {
+            return Ok(());
+        }
+        self.next_sweep_ms = now_ms + SWEEP_PERIOD_MS;
+        self.sweep()
+    }
+
     fn tick(&mut self) -> Result<(), StoreError> {
         let now_ms = clock::now().boot_ms();
-        if now_ms >= self.next_sweep_ms {
-            self.next_sweep_ms = now_ms + SWEEP_PERIOD_MS;
-            self.sweep()?;
-        }
         if self.core.poll_timeout().is_some_and(|at| at <= now_ms) { self.feed(Input::Tick) } else { Ok(()) }
     }
 
@@ -186,6 +195,10 @@ impl Life {
                     self.metrics.sessions.set(self.ports.len() as i64);
                 }
                 self.feed(input)
+            }
+            Event::SpoolOpen { session, id, lane, opened } => {
+                self.spool_open(session, id, lane, opened);
+                Ok(())
             }
             Event::Admin { command, reply } => {
                 let input = self.desk.take(command, reply, &self.info, &self.metrics);
@@ -273,20 +286,7 @@ impl Life {
             Output::Deliver { session, lane, id } => self.deliver(session, lane, id),
             Output::TakeBody { session, id, lane, size, root } => {
                 self.takes.expect(id, session);
-                let asking =
-                    Asking { bodies: self.bodies.clone(), takes: self.takes.clone(), events: self.events.clone(), id };
-                match self.bodies.arrival(id, size, root) {
-                    Ok(arrival) if arrival.is_full() => {
-                        tokio::spawn(upload::settle(asking.bodies, asking.takes, asking.events, id, arrival));
-                    }
-                    Ok(arrival) => {
-                        self.say(session, lane, &ToDevice::SendBody { id, offset: arrival.written() });
-                    }
-                    Err(error) => {
-                        tracing::error!(%id, %error, "a body cannot be taken");
-                        tokio::spawn(asking.fail());
-                    }
-                }
+                self.open_spool(session, id, lane, size, root);
             }
             Output::DropSpool { id } => {
                 self.takes.forget(id);
@@ -311,6 +311,37 @@ impl Life {
                 }
             }
             Output::Reply { request, answer } => self.desk.reply(request, answer),
+        }
+    }
+
+    /// Opens the spool beside the core: what an earlier stream left in it is hashed first, which may take seconds.
+    fn open_spool(&self, session: SessionKey, id: MessageId, lane: Lane, size: u64, root: Digest) {
+        let (bodies, events) = (self.bodies.clone(), self.events.clone());
+        tokio::task::spawn_blocking(move || {
+            let opened = bodies.arrival(id, size, root);
+            // A hub that ends needs no answer.
+            let _ = events.blocking_send(Event::SpoolOpen { session, id, lane, opened });
+        });
+    }
+
+    fn spool_open(&mut self, session: SessionKey, id: MessageId, lane: Lane, opened: Result<Arc<Arrival>, StoreError>) {
+        if !self.takes.is_expected(id, session) {
+            // Given up meanwhile; or another session asked after this one, and has its own answer.
+            if opened.is_ok() && !self.takes.is_wanted(id) {
+                self.bodies.drop_spool(id);
+            }
+            return;
+        }
+        let (bodies, takes, events) = (self.bodies.clone(), self.takes.clone(), self.events.clone());
+        match opened {
+            Ok(arrival) if arrival.is_full() => {
+                tokio::spawn(upload::settle(bodies, takes, events, id, arrival));
+            }
+            Ok(arrival) => self.say(session, lane, &ToDevice::SendBody { id, offset: arrival.written() }),
+            Err(error) => {
+                tracing::error!(%id, %error, "a body cannot be taken");
+                tokio::spawn(async move { upload::fail(&bodies, &takes, &events, id, Code::HubStorage).await });
+            }
         }
     }
 
@@ -374,20 +405,6 @@ impl Life {
         let records = overdue.iter().flat_map(|overdue| overdue.changes()).collect();
         let released = overdue.iter().map(|overdue| overdue.id).collect();
         self.write(Pending { number: self.last_step, outputs: Vec::new(), released }, records)
-    }
-}
-
-/// What a refusal of a body needs.
-struct Asking {
-    bodies: Arc<Bodies>,
-    takes: Takes,
-    events: Events,
-    id: MessageId,
-}
-
-impl Asking {
-    async fn fail(self) {
-        upload::fail(&self.bodies, &self.takes, &self.events, self.id, Code::HubStorage).await;
     }
 }
 

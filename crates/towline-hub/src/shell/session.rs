@@ -6,12 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
 use towline::{Close, CloseCode, Ended, Lane, LinkState, Plugin, Session};
+use towline_proto::limits::HANDSHAKE_TIMEOUT;
 use towline_proto::mail::hub::io::{Input, SessionKey};
 use towline_proto::mail::message::ToHub;
 use towline_proto::wire::close::Retry;
 
 /// How often the round trip is told anew, for people's eyes.
 const RTT_PERIOD: Duration = Duration::from_secs(15);
+/// How long a session may say nothing at first. Every key is let in, since a new device has only its ticket, so a
+/// stranger holds a session for no longer than a handshake may take.
+const FIRST_WORD_TIME: Duration = HANDSHAKE_TIMEOUT;
 /// When a device should come again if the hub cannot take sessions.
 const COME_AGAIN: Duration = Duration::from_secs(1);
 
@@ -49,12 +53,20 @@ async fn attend(session: &Session, seat: &Arc<Seat>, events: &Events) -> Ended {
 }
 
 async fn listen(session: &Session, seat: &Seat, events: &Events) -> Ended {
+    // The first word says who comes and for what; the core cuts whoever says another one.
+    let mut first = true;
     loop {
         seat.backlog.wait_for_room().await;
-        let bytes = match session.recv_any().await {
-            Ok((_, bytes)) => bytes,
-            Err(ended) => return ended,
+        let time = if first { FIRST_WORD_TIME } else { Duration::MAX };
+        let bytes = match tokio::time::timeout(time, session.recv_any()).await {
+            Ok(Ok((_, bytes))) => bytes,
+            Ok(Err(ended)) => return ended,
+            Err(_) => {
+                session.close(Close::new(CloseCode::HandshakeTimeout).with_text("neither attached nor joined"));
+                return session.closed().await;
+            }
         };
+        first = false;
         let Ok(message) = ToHub::from_bytes(&bytes) else {
             session.close(Close::new(CloseCode::Protocol).with_text("not a mail message"));
             return session.closed().await;

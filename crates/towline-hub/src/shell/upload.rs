@@ -27,7 +27,11 @@ pub(crate) async fn take(seat: Arc<Seat>, events: Events, mut stream: RecvHalf) 
         return stream.stop(NOT_WANTED);
     };
     match fill(&arrival, header.offset, &mut stream).await {
-        Filled::Whole => settle(seat.bodies.clone(), seat.takes.clone(), events, header.id, arrival).await,
+        Filled::Whole => {
+            settle(seat.bodies.clone(), seat.takes.clone(), events, header.id, arrival).await;
+            // The end, so that the sender's is confirmed; anything else is not wanted, and dropping the stream says so.
+            let _ = stream.read().await;
+        }
         // The sender goes on over another stream, or asks again.
         Filled::Broken => {}
         Filled::Wrong(code) => {
@@ -45,17 +49,16 @@ enum Filled {
 
 async fn fill(arrival: &Arrival, offset: u64, stream: &mut RecvHalf) -> Filled {
     let turn = arrival.turn();
-    // A stream counts from its own beginning, which the header takes up: the body begins where the first bytes do.
-    let mut begin = None;
+    let mut at = offset;
     while !arrival.is_full() {
-        let (at, pieces) = match gather(stream).await {
+        let pieces = match gather(stream).await {
             Ok(Some(pieces)) => pieces,
-            Ok(None) if turn.is_current() => return Filled::Wrong(Code::Integrity),
+            // Too short is no more than interrupted: what is there is kept, and the sender goes on from it.
             Ok(None) | Err(_) => return Filled::Broken,
         };
-        let in_body = at - *begin.get_or_insert(at);
-        match turn.write(offset.saturating_add(in_body), pieces).await {
-            Ok(Wrote::Taken) => {}
+        let length: u64 = pieces.iter().map(|piece| piece.len() as u64).sum();
+        match turn.write(at, pieces).await {
+            Ok(Wrote::Taken) => at += length,
             Ok(Wrote::NotItsTurn) => return Filled::Broken,
             Ok(Wrote::Misplaced) => return Filled::Wrong(Code::Integrity),
             Err(error) => {
@@ -67,9 +70,9 @@ async fn fill(arrival: &Arrival, offset: u64, stream: &mut RecvHalf) -> Filled {
     Filled::Whole
 }
 
-/// The next bytes, with all that has arrived behind them.
-async fn gather(stream: &mut RecvHalf) -> Result<Option<(u64, Vec<Bytes>)>, RecvError> {
-    let Some((at, first)) = stream.read().await? else { return Ok(None) };
+/// The next bytes, with all that has arrived behind them. They follow each other without a gap, header first.
+async fn gather(stream: &mut RecvHalf) -> Result<Option<Vec<Bytes>>, RecvError> {
+    let Some((_, first)) = stream.read().await? else { return Ok(None) };
     let (mut length, mut pieces) = (first.len(), vec![first]);
     while length < WRITE_BYTES {
         match if_ready(stream.read()).await {
@@ -81,7 +84,7 @@ async fn gather(stream: &mut RecvHalf) -> Result<Option<(u64, Vec<Bytes>)>, Recv
             Some(Ok(None) | Err(_)) | None => break,
         }
     }
-    Ok(Some((at, pieces)))
+    Ok(Some(pieces))
 }
 
 /// The future's value if it is there without waiting. Dropping `read` loses nothing.

@@ -8,7 +8,7 @@ use super::error::StoreError;
 use super::sqlite::Reader;
 use std::cell::Cell;
 use towline_proto::ids::{Digest, MessageId};
-use towline_proto::mail::hub::io::{Lookup, Snapshot, Write};
+use towline_proto::mail::hub::io::{Damaged, Lookup, Snapshot, Write};
 use towline_proto::mail::hub::record::{BodyPlace, DeviceRecord, MessageRecord, Phase, TicketRecord, Word};
 use towline_proto::mail::outcome::Outcome;
 
@@ -70,7 +70,11 @@ impl Records {
     /// # Errors
     /// If a part of it is damaged: then none of it is served.
     pub fn read(&self, id: MessageId) -> Result<Option<MessageRecord>, StoreError> {
-        let Some(mut record) = self.message_part(id)? else { return Ok(None) };
+        let Some(mut record) = self.message_part(id)? else {
+            // A phase is written with its acceptance and leaves with it.
+            let orphan = self.reader.has(Table::Phase, &id.0)?;
+            return if orphan { Err(StoreError::Damaged { table: Table::Message }) } else { Ok(None) };
+        };
         record.phase = self.phase_part(id)?.ok_or(StoreError::Damaged { table: Table::Phase })?;
         record.late = self.part(Table::Late, id, |bytes| Word::from_bytes(bytes).ok())?;
         record.body = self.part(Table::Body, id, |bytes| minicbor::decode(bytes).ok())?.unwrap_or(BodyPlace::Dropped);
@@ -190,14 +194,11 @@ fn id_of(key: &[u8]) -> Option<MessageId> {
 }
 
 impl Lookup for Records {
-    fn message(&self, id: MessageId) -> Option<MessageRecord> {
-        match self.read(id) {
-            Ok(record) => record,
-            Err(error) => {
-                self.damaged.set(self.damaged.get() + 1);
-                tracing::error!(%id, %error, "a message is not served");
-                None
-            }
-        }
+    fn message(&self, id: MessageId) -> Result<Option<MessageRecord>, Damaged> {
+        self.read(id).map_err(|error| {
+            self.damaged.set(self.damaged.get() + 1);
+            tracing::error!(%id, %error, "a message is not served");
+            Damaged
+        })
     }
 }

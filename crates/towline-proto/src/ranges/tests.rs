@@ -30,6 +30,8 @@ proptest! {
             prop_assert_eq!(set.contains(start, end), (start..end).all(|o| naive.contains(&o)));
             let end_of = (start..).find(|o| !naive.contains(o)).filter(|&e| e > start);
             prop_assert_eq!(set.end_of(start), end_of);
+            let gaps: Vec<u64> = set.gaps(start, end).flat_map(|(s, e)| s..e).collect();
+            prop_assert_eq!(gaps, (start..end).filter(|o| !naive.contains(o)).collect::<Vec<_>>());
         }
     }
 }

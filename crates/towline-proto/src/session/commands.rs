@@ -94,7 +94,7 @@ impl Session {
             stream.send.need = None;
             stream.send.blocked_due = false;
         }
-        self.to_schedule(key);
+        self.queue_bytes(key);
     }
 
     /// There was no room for `size`; with `enough` it is worth trying again.
@@ -109,7 +109,7 @@ impl Session {
         if stream.send.need != Some(need) {
             stream.send.need = Some(need);
             stream.send.blocked_due = true;
-            self.to_control(key);
+            self.queue_control(key);
         }
     }
 
@@ -162,7 +162,7 @@ impl Session {
         let half = &mut self.streams.get_mut(stream.0).ok_or(SendError::Closed)?.send;
         half.check_open()?;
         half.ending = Ending::Finish { due: true };
-        self.to_schedule(stream.0);
+        self.queue_bytes(stream.0);
         Ok(())
     }
 
@@ -179,7 +179,7 @@ impl Session {
             if !numbered {
                 self.streams.remove(stream.0);
             } else {
-                self.to_control(stream.0);
+                self.queue_control(stream.0);
             }
             self.wake_waiting();
         }
@@ -194,7 +194,7 @@ impl Session {
         known.recv.discard();
         if known.recv.may_stop() && known.stop.is_none() {
             known.stop = Some((code, true));
-            self.to_control(stream.0);
+            self.queue_control(stream.0);
         }
         self.settle(stream.0);
     }

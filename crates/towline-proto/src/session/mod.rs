@@ -1,7 +1,13 @@
 //! A session: streams in lanes over links that come and go.
 //!
 //! The law: one change, then drain every output (links' output, events, timeout), then the next change.
+//!
+//! A session bounds its own memory: what it granted, and what it keeps unconfirmed. It knows of no other session: that
+//! windows stop growing and renew only to their base while a pool shared by many is nearly used up is not built yet; a
+//! shell can bound the sum through the first grants (`Params`) and the number of sessions, and by cutting the session
+//! whose [`Stats`] say that it holds the most unread bytes.
 
+mod arrive;
 mod commands;
 mod credit;
 mod events;

@@ -208,11 +208,13 @@ impl RecvHalf {
         self.highest = last;
         self.ending = match (self.ending, reset) {
             (Ending::Discard(_), _) => Ending::Discard(Some(last)),
-            (Ending::Not | Ending::Final(_), Some(code)) if self.contiguous < last => {
+            // Complete is complete. Else what came before the end was given up is no whole, even if all of it is here.
+            (Ending::Final(_), Some(_)) if self.contiguous == last => Ending::Final(last),
+            (Ending::Not | Ending::Final(_), Some(code)) => {
                 self.drop_all();
                 Ending::Reset { final_offset: last, code }
             }
-            (Ending::Not, _) => Ending::Final(last),
+            (Ending::Not, None) => Ending::Final(last),
             (known, _) => known,
         };
         Ok(grown)

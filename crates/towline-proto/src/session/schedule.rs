@@ -14,7 +14,9 @@ const DUE_BYTES: u64 = 16 * 1024;
 #[derive(Debug, Default)]
 pub(super) struct Schedule {
     waiting: [VecDeque<StreamRef>; Lane::COUNT],
-    owed: [u64; Lane::COUNT],
+    /// What each lane (second index) is owed by each one above it (first index). A lane that was silent owes nothing, so
+    /// an urgent message never waits for what two lower ones have to settle between them.
+    owed: [[u64; Lane::COUNT]; Lane::COUNT],
 }
 
 impl Schedule {
@@ -29,21 +31,22 @@ impl Schedule {
     /// Takes the next stream; push it again if it has more.
     pub(super) fn pop(&mut self) -> Option<(Lane, StreamRef)> {
         let waits = |lane: &usize| !self.waiting[*lane].is_empty();
-        let owed = (0..Lane::COUNT).filter(waits).find(|&lane| self.owed[lane] >= DUE_BYTES);
-        let lane = owed.or_else(|| (0..Lane::COUNT).find(waits))?;
+        let first = (0..Lane::COUNT).find(waits)?;
+        let owed = |lane: usize| self.owed[..=first].iter().map(|by| by[lane]).sum::<u64>();
+        let due = (first + 1..Lane::COUNT).filter(waits).find(|&lane| owed(lane) >= DUE_BYTES);
+        let lane = due.unwrap_or(first);
         self.waiting[lane].pop_front().map(|stream| (Lane(lane as u8), stream))
     }
 
     /// So much was served of a lane.
     pub(super) fn served(&mut self, lane: Lane, bytes: u64) {
         let lane = usize::from(lane.0);
-        self.owed[lane] = self.owed[lane].saturating_sub(bytes.max(DUE_BYTES));
-        for lower in lane + 1..Lane::COUNT {
-            if self.waiting[lower].is_empty() {
-                self.owed[lower] = 0;
-            } else {
-                self.owed[lower] = (self.owed[lower] + bytes.div_ceil(SHARE)).min(2 * DUE_BYTES);
-            }
+        for by in &mut self.owed {
+            by[lane] = by[lane].saturating_sub(bytes);
+        }
+        for (lower, waiting) in self.waiting.iter().enumerate().skip(lane + 1) {
+            let owed = &mut self.owed[lane][lower];
+            *owed = if waiting.is_empty() { 0 } else { (*owed + bytes.div_ceil(SHARE)).min(2 * DUE_BYTES) };
         }
     }
 }

@@ -11,6 +11,8 @@ pub(super) struct Probe {
     period: Duration,
     last_heard: Instant,
     next_probe: Instant,
+    /// A probe waits to be written.
+    due: bool,
     nonce: u64,
     /// The probe on its way, and when it went.
     asked: Option<(u64, Instant)>,
@@ -21,7 +23,7 @@ pub(super) struct Probe {
 
 impl Probe {
     pub(super) const fn new(period: Duration, now: Instant) -> Self {
-        Self { period, last_heard: now, next_probe: now, nonce: 0, asked: None, owed: None, rtt: None }
+        Self { period, last_heard: now, next_probe: now, due: false, nonce: 0, asked: None, owed: None, rtt: None }
     }
 
     pub(super) const fn rtt(&self) -> Option<Duration> {
@@ -47,7 +49,8 @@ impl Probe {
         if let Some(nonce) = self.owed.take() {
             put(&Frame::Pong { nonce });
         }
-        if now >= self.next_probe {
+        if self.due || now >= self.next_probe {
+            self.due = false;
             self.nonce += 1;
             self.asked = Some((self.nonce, now));
             self.next_probe = now + self.period;
@@ -63,7 +66,12 @@ impl Probe {
         self.next_probe.min(self.dead_at())
     }
 
-    pub(super) fn handle_timeout(&self, now: Instant) -> Result<(), LinkError> {
+    /// Moves on even if nothing can be written now: what is due must not hide when the link is dead.
+    pub(super) fn handle_timeout(&mut self, now: Instant) -> Result<(), LinkError> {
+        if now >= self.next_probe {
+            self.due = true;
+            self.next_probe = now + self.period;
+        }
         if now >= self.dead_at() { Err(LinkError::Silent) } else { Ok(()) }
     }
 }

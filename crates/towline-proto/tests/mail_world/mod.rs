@@ -13,7 +13,7 @@ use towline_proto::mail::agent::{AgentCore, io};
 use towline_proto::mail::clock::{BootId, HubTime};
 use towline_proto::mail::code::Code;
 use towline_proto::mail::envelope::{Envelope, SignedEnvelope};
-use towline_proto::mail::hub::io::{Input, Lookup, Output, SessionKey, Snapshot, Step, Write};
+use towline_proto::mail::hub::io::{Damaged, Input, Lookup, Output, SessionKey, Snapshot, Step, Write};
 use towline_proto::mail::hub::record::{BodyPlace, DeviceRecord, MessageRecord, Phase};
 use towline_proto::mail::hub::{HubConfig, HubCore};
 use towline_proto::mail::keys::{Crypto, PublicKey};
@@ -75,8 +75,8 @@ struct Store {
 }
 
 impl Lookup for Store {
-    fn message(&self, id: MessageId) -> Option<MessageRecord> {
-        self.messages.get(&id).cloned()
+    fn message(&self, id: MessageId) -> Result<Option<MessageRecord>, Damaged> {
+        Ok(self.messages.get(&id).cloned())
     }
 }
 

@@ -32,7 +32,9 @@ pub struct SendHalf {
 /// The half that receives. Dropped before the end, it tells the peer to stop.
 pub struct RecvHalf {
     half: Half,
-    over: bool,
+    /// How it ended, once that was told. The core forgets a stream then, and a reset told again as an end would make a
+    /// piece look like the whole.
+    end: Option<Result<(), RecvError>>,
 }
 
 struct Half {
@@ -59,7 +61,7 @@ impl Stream {
     pub(super) fn new(session: Session, key: StreamKey, bells: Arc<Bells>) -> Self {
         let half = Half { session: session.clone(), key, bells: bells.clone() };
         let send = SendHalf { half, finishing: false };
-        let recv = RecvHalf { half: Half { session, key, bells }, over: false };
+        let recv = RecvHalf { half: Half { session, key, bells }, end: None };
         Self { send, recv }
     }
 
@@ -153,17 +155,33 @@ impl Drop for SendHalf {
 }
 
 impl RecvHalf {
-    /// The next whole message; `None` after the peer's end.
+    /// The next whole message; `None` after the peer's end. An end or a reset is told again to whoever asks again.
     pub async fn recv(&mut self) -> Result<Option<Bytes>, RecvError> {
+        if let Some(end) = &self.end {
+            return end.clone().map(|()| None);
+        }
         let Half { session, key, bells } = &self.half;
         let now = || session.shared.command(|state| receive(state, *key));
         let got = wait(&bells.readable, now).await;
-        self.over |= !matches!(got, Ok(Some(_)));
+        self.note_end(&got);
         got
     }
 
-    /// The next raw bytes with their offset in the stream; `None` after the peer's end.
+    fn note_end<T>(&mut self, got: &Result<Option<T>, RecvError>) {
+        match got {
+            // Raw bytes stand there, to be read as such.
+            Ok(Some(_)) | Err(RecvError::NotAMessage) => {}
+            Ok(None) => self.end = Some(Ok(())),
+            Err(error) => self.end = Some(Err(error.clone())),
+        }
+    }
+
+    /// The next raw bytes with their offset in the stream; `None` after the peer's end. An end or a reset is told again
+    /// to whoever asks again.
     pub async fn read(&mut self) -> Result<Option<(u64, Bytes)>, RecvError> {
+        if let Some(end) = &self.end {
+            return end.clone().map(|()| None);
+        }
         let Half { session, key, bells } = &self.half;
         let now = || {
             session.shared.command(|state| match state.core.read(*key) {
@@ -173,13 +191,13 @@ impl RecvHalf {
             })
         };
         let got = wait(&bells.readable, now).await;
-        self.over |= !matches!(got, Ok(Some(_)));
+        self.note_end(&got);
         got
     }
 
     /// Asks the peer to send no more, telling it `code`.
     pub fn stop(&mut self, code: u32) {
-        self.over = true;
+        self.end.get_or_insert(Ok(()));
         let Half { session, key, .. } = &self.half;
         session.shared.command(|state| state.core.stop(*key, code));
     }
@@ -187,7 +205,7 @@ impl RecvHalf {
 
 impl Drop for RecvHalf {
     fn drop(&mut self) {
-        if !self.over {
+        if self.end.is_none() {
             self.stop(DROPPED_CODE);
         }
     }

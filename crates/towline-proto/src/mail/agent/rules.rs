@@ -193,5 +193,4 @@ impl Plan {
 }
 
 #[cfg(test)]
-#[path = "rules_tests.rs"]
 mod tests;

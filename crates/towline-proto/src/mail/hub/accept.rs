@@ -1,7 +1,7 @@
 //! From `Submit` to `Accepted`, or to a refusal that says why.
 
 use super::HubCore;
-use super::io::{Cut, SessionKey, Write};
+use super::io::{Cut, Damaged, SessionKey, Write};
 use super::kept::Kept;
 use super::record::{BodyPlace, MessageRecord, Phase};
 use super::timers::Timer;
@@ -94,10 +94,23 @@ impl HubCore {
             }
             return true;
         }
-        if self.live.contains_key(&id) {
+        if let Some(live) = self.live.get(&id) {
+            // The very same one is on its way already: its result follows.
+            if live.signed != *signed {
+                refuse(turn, session, envelope, reused());
+            }
             return true;
         }
-        let Some(known) = self.find(turn, id) else { return false };
+        let known = match self.find_or_damaged(turn, id) {
+            Ok(Some(known)) => known,
+            Ok(None) => return false,
+            Err(Damaged) => {
+                // Accepted anew it might be handled twice.
+                let text = "the hub has this message already, and its record is damaged";
+                refuse(turn, session, envelope, Refusal::new(Code::HubStorage, text));
+                return true;
+            }
+        };
         if known.envelope != *signed {
             refuse(turn, session, envelope, reused());
             return true;

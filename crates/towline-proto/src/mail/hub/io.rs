@@ -243,8 +243,15 @@ pub enum Write {
 /// What the core reads from the store: what is committed, and nothing that is not.
 pub trait Lookup {
     /// The record of a message, decided or not.
-    fn message(&self, id: MessageId) -> Option<MessageRecord>;
+    ///
+    /// # Errors
+    /// [`Damaged`] if there was one and it cannot be read: its id is taken all the same.
+    fn message(&self, id: MessageId) -> Result<Option<MessageRecord>, Damaged>;
 }
+
+/// The store has something of a message and cannot vouch for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Damaged;
 
 /// Everything in the store that the core keeps in memory.
 #[derive(Clone, Debug, Default)]

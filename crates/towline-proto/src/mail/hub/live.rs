@@ -18,6 +18,7 @@ pub(super) struct Live {
     from: SessionKey,
     to: SessionKey,
     lane: Lane,
+    pub(super) signed: SignedEnvelope,
     /// The stream was reset: the shell's word for it is on its way.
     reset: bool,
 }
@@ -54,7 +55,7 @@ impl HubCore {
             return refuse(turn, session, envelope, Refusal::for_now(Code::Quota, text, QUOTA_RETRY_MS));
         }
         sender.live += 1;
-        self.live.insert(id, Live { from: session, to: agent, lane, reset: false });
+        self.live.insert(id, Live { from: session, to: agent, lane, signed: signed.clone(), reset: false });
         self.timers.set(Timer::Live(id), turn.now.boot_ms() + LIVE_CONFIRM_MS);
         let message = ToDevice::Deliver { envelope: signed, body: Some(body) };
         turn.now(Output::SayLive { session: agent, id, message });

@@ -28,6 +28,8 @@ mod report;
 mod revoke;
 mod sessions;
 mod status;
+#[cfg(test)]
+mod tests;
 mod timers;
 mod turn;
 mod upload;

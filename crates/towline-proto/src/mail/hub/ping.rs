@@ -55,7 +55,11 @@ impl HubCore {
     }
 
     pub(super) fn pings_lost_session(&mut self, turn: &mut Turn<'_>, session: SessionKey) {
-        self.pings.retain(|_, ping| ping.asker != session);
+        let unasked: Vec<u64> =
+            self.pings.iter().filter(|(_, ping)| ping.asker == session).map(|(&number, _)| number).collect();
+        for number in unasked {
+            self.take_ping(number);
+        }
         let lost: Vec<u64> =
             self.pings.iter().filter(|(_, ping)| ping.agent == session).map(|(&number, _)| number).collect();
         for number in lost {

@@ -1,6 +1,7 @@
 //! Where a message stands, whether it is in memory or only in the store.
 
 use super::HubCore;
+use super::io::Damaged;
 use super::kept::Kept;
 use super::record::{Phase, Word};
 use super::turn::Turn;
@@ -10,11 +11,19 @@ use std::collections::BTreeSet;
 
 impl HubCore {
     /// The message as it is now: the store knows it only as of the last commit. A copy, without its watchers.
+    /// `None` also if its record is damaged.
     pub(super) fn find(&self, turn: &Turn<'_>, id: MessageId) -> Option<Box<Kept>> {
+        self.find_or_damaged(turn, id).ok().flatten()
+    }
+
+    pub(super) fn find_or_damaged(&self, turn: &Turn<'_>, id: MessageId) -> Result<Option<Box<Kept>>, Damaged> {
         let in_memory = self.kept.get(&id).or_else(|| self.settling.get(&id).map(|(_, kept)| kept));
         match in_memory {
-            Some(kept) => Some(Box::new(copy(kept))),
-            None => turn.store.message(id).and_then(|record| Kept::new(&record).ok()).map(Box::new),
+            Some(kept) => Ok(Some(Box::new(copy(kept)))),
+            None => match turn.store.message(id)? {
+                Some(record) => Kept::new(&record).map(|kept| Some(Box::new(kept))).map_err(|_| Damaged),
+                None => Ok(None),
+            },
         }
     }
 

@@ -1,12 +1,14 @@
 //! The real binary in a home of its own, with none of the user's variables.
 
-// Each test program uses its own part of this.
-#![allow(dead_code)]
-
-pub(crate) mod site;
-
+use super::PROGRAM;
+use rustix::process::{Pid, Signal, kill_process};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+/// How long one command may take, a whole demo on a busy machine included.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A home that is gone when the test is over.
 pub(crate) struct Home(tempfile::TempDir);
@@ -32,17 +34,22 @@ impl Home {
 
     /// The program with these arguments, not yet started.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_towline"));
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"TOWLINE_")) {
-            command.env_remove(name);
-        }
+        let mut command = Command::new(PROGRAM);
+        forget_users(&mut command);
         command.arg("--home").arg(self.0.path()).args(args).current_dir(self.0.path());
         command
     }
 
     /// Runs the program to its end.
     pub(crate) fn run(&self, args: &[&str]) -> Ran {
-        Ran::of(self.command(args).output().expect("the program starts"))
+        Ran::to_its_end(&mut self.command(args))
+    }
+}
+
+/// Takes the user's own settings away from a command.
+pub(crate) fn forget_users(command: &mut Command) {
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(b"TOWLINE_")) {
+        command.env_remove(name);
     }
 }
 
@@ -55,7 +62,25 @@ pub(crate) struct Ran {
 }
 
 impl Ran {
-    fn of(output: Output) -> Self {
+    /// Runs a command to its end; one that does not end in time is killed and fails its test by its missing exit code.
+    pub(crate) fn to_its_end(command: &mut Command) -> Self {
+        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let child = child.expect("the program starts");
+        let pid = Pid::from_child(&child);
+        let (ended, wait) = mpsc::channel::<()>();
+        let watchdog = std::thread::spawn(move || {
+            if wait.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout) {
+                // Its own parent has not waited for it yet, so the number is still its own.
+                let _ = kill_process(pid, Signal::KILL);
+            }
+        });
+        let output = child.wait_with_output().expect("it ends");
+        drop(ended);
+        watchdog.join().expect("the watchdog ends");
+        Self::of(output)
+    }
+
+    pub(crate) fn of(output: Output) -> Self {
         Self {
             exit: output.status.code(),
             stdout: String::from_utf8(output.stdout).expect("UTF-8"),

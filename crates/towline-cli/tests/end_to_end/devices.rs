@@ -1,0 +1,49 @@
+//! The operator renames and revokes devices; tickets work once.
+
+use crate::support::{World, until};
+use std::time::{Duration, Instant};
+
+/// How soon a revoked device is cut.
+const CUT: Duration = Duration::from_secs(1);
+
+#[test]
+fn a_renamed_device_gets_what_waited_for_it_and_what_is_sent_to_its_new_name() {
+    let mut world = World::office_and_shop();
+    let before = world.ran("office", &["send", "--text", "1", "--name", "before.txt", "shop:", "--json"]);
+    assert_eq!(before.exit, Some(0), "{before:?}");
+    world.ask("hub", &["device", "rename", "shop", "store"]);
+    world.start_agent("shop");
+    let after = world.send(&["--text", "2", "--name", "after.txt", "store:"]);
+    assert_eq!(after.exit, Some(0), "{after:?}");
+    let id = before.message()["id"].as_str().expect("an id").to_owned();
+    assert_eq!(world.ran("office", &["status", &id, "--wait=60s"]).exit, Some(0));
+    assert!(world.inbox("shop", "before.txt").exists() && world.inbox("shop", "after.txt").exists());
+    assert_eq!(world.ran("office", &["send", "--text", "3", "shop:"]).exit, Some(3), "the old name is nobody's");
+    let taken = world.ran("hub", &["device", "rename", "office", "store"]);
+    assert!(taken.exit != Some(0) && taken.stderr.contains("name-taken"), "{taken:?}");
+}
+
+#[test]
+fn a_revoked_device_is_cut_within_a_second_and_refused_with_exit_4() {
+    let mut world = World::office_and_open_shop();
+    let start = Instant::now();
+    world.ask("hub", &["device", "revoke", "shop"]);
+    until("the shop's agent is cut", || world.ended("shop").is_some());
+    let took = start.elapsed();
+    assert_eq!(world.ended("shop").and_then(|status| status.code()), Some(4), "{}", world.log("shop"));
+    assert_eq!(world.ran("shop", &["who"]).exit, Some(4));
+    assert_eq!(world.ran("shop", &["agent"]).exit, Some(4));
+    let sent = world.send(&["--text", "x", "shop:"]);
+    assert!(matches!(sent.exit, Some(3 | 4 | 13)), "{sent:?}");
+    println!("revoked: reached cut after {took:?}, asked {CUT:?}");
+}
+
+#[test]
+fn a_ticket_works_once() {
+    let world = World::office_and_shop();
+    let invited = world.ran("hub", &["invite", "bar", "--json"]);
+    let ticket = invited.json()["ticket"].as_str().expect("a ticket").to_owned();
+    assert_eq!(world.ran("bar", &["join", &ticket]).exit, Some(0));
+    let again = world.ran("thief", &["join", &ticket]);
+    assert_eq!(again.exit, Some(4), "{again:?}");
+}

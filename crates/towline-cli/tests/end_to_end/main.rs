@@ -1,0 +1,13 @@
+//! The whole program as real processes: a hub, devices and the commands that people give.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod asking;
+mod devices;
+mod documents;
+mod ending;
+mod hostile;
+mod json;
+mod policy;
+mod recipients;

@@ -217,4 +217,41 @@ mod tests {
         assert_eq!(told.to_string(), "two\\nlines from till (ID): started by rule print");
         assert_eq!(By::new("inbox".into()).rule, None);
     }
+
+    #[test]
+    fn every_event_stands_in_the_docs() {
+        let page = include_str!("../../../../docs/program.md");
+        let (about, by) = (About::unknown(MessageId([0; 16])), By::new("inbox".into()));
+        let file = OutboxFile { id: String::new(), to: String::new(), name: String::new() };
+        let text = String::new;
+        let all = [
+            Told::Connected { device: text() },
+            Told::Disconnected { reason: text() },
+            Told::NotConnected { reason: text() },
+            Told::MessageStored { about: about.clone(), size: 0 },
+            Told::MessageStarted { about: about.clone(), by: by.clone() },
+            Told::MessageOutcome {
+                about: about.clone(),
+                by: by.clone(),
+                outcome: "",
+                code: text(),
+                reason: text(),
+                exit_code: None,
+            },
+            Told::MessageInterrupted { about: about.clone(), by: by.clone() },
+            Told::LiveMessage { about, by, refused: None },
+            Told::OutboxSent { file: file.clone() },
+            Told::OutboxHandled { file: file.clone() },
+            Told::OutboxFailed { file, reason: text() },
+        ];
+        for told in all {
+            let json = serde_json::to_value(&told).unwrap();
+            let event = json["event"].as_str().unwrap();
+            let row = page.lines().find(|line| line.starts_with('|') && line.contains(&format!("`{event}`")));
+            let row = row.unwrap_or_else(|| panic!("docs/program.md lacks {event}"));
+            for field in json.as_object().unwrap().keys().filter(|&field| field != "event") {
+                assert!(row.contains(&format!("`{field}`")), "docs/program.md: {event} lacks {field}");
+            }
+        }
+    }
 }

@@ -72,6 +72,7 @@ impl Store {
     }
 
     /// The folder itself.
+    #[cfg(test)]
     pub(crate) fn folder(&self) -> &Folder {
         &self.folder
     }

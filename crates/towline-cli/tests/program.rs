@@ -145,3 +145,56 @@ fn rule_test_tells_rule_and_arguments_and_runs_nothing() {
     let other = home.run(&["rule", "test", "order.csv", "--from", "shop-7"]);
     assert!(other.stdout.starts_with("inbox:"), "{other:?}");
 }
+
+#[test]
+fn looking_at_the_configuration_makes_no_folders() {
+    let home = Home::new();
+    home.write("device/agent.toml", "drain = \"5s\"\n");
+    for args in [&["config", "check"][..], &["config", "show"], &["rule", "test", "a.xml", "--from", "shop"]] {
+        assert_eq!(home.run(args).exit, Some(0), "{args:?}");
+    }
+    let names = |path: std::path::PathBuf| -> Vec<String> {
+        let entries = std::fs::read_dir(path).expect("a folder");
+        entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into()).collect()
+    };
+    assert_eq!((names(home.path("")), names(home.path("device"))), (vec!["device".into()], vec!["agent.toml".into()]));
+}
+
+#[test]
+fn every_option_has_a_default_that_the_file_and_then_the_environment_beats() {
+    let home = Home::new();
+    let file = |name: &str| match name {
+        "listen" => "listen = [\"127.0.0.1:9\"]",
+        "drain" => "drain = \"9s\"",
+        _ => "",
+    };
+    home.write("hub/hub.toml", format!("{}\n{}\n[quota]\nmessages = 9\n", file("listen"), file("drain")));
+    home.write("device/agent.toml", format!("{}\ninbox = \"in\"\n", file("drain")));
+    let show = |variables: &[(&str, &str)]| {
+        let ran = home.command(&["config", "show", "--json"]).envs(variables.iter().copied()).output().expect("runs");
+        let told: serde_json::Value = serde_json::from_slice(&ran.stdout).expect("an object");
+        told["settings"].as_array().expect("a list").clone()
+    };
+    let origin = |settings: &[serde_json::Value], option: &str| {
+        let one =
+            settings.iter().find(|one| one["option"] == option).unwrap_or_else(|| panic!("{option} is not shown"));
+        one["origin"].as_str().expect("text").to_owned()
+    };
+    let plain = show(&[]);
+    for (option, ends) in [
+        ("hub.http", "default"),
+        ("hub.listen", "hub.toml:1"),
+        ("hub.quota.messages", "hub.toml:4"),
+        ("agent.drain", "agent.toml:1"),
+        ("agent.inbox", "agent.toml:2"),
+        ("agent.outbox", "default"),
+    ] {
+        assert!(origin(&plain, option).ends_with(ends), "{option}: {}", origin(&plain, option));
+    }
+    let told = show(&[("TOWLINE_HUB_QUOTA_MESSAGES", "8"), ("TOWLINE_AGENT_DRAIN", "8s")]);
+    assert_eq!(origin(&told, "hub.quota.messages"), "$TOWLINE_HUB_QUOTA_MESSAGES");
+    assert_eq!(origin(&told, "agent.drain"), "$TOWLINE_AGENT_DRAIN");
+    let wrong = home.run(&["hub", "--set", "quota.mesages=7"]);
+    assert_eq!(wrong.exit, Some(2), "{wrong:?}");
+    assert!(wrong.stderr.contains("did you mean `quota.messages`"), "{}", wrong.stderr);
+}

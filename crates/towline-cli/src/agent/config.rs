@@ -28,6 +28,7 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use towline_hub::config::origin::{Kind, Layers, OptionSpec, Setting};
 use towline_hub::config::strict::{self, ConfigError};
 use towline_hub::config::units::{Size, Span};
 use towline_proto::mail::agent::rules::{Action, Command, Match, Rule, Rules};
@@ -38,21 +39,26 @@ use towline_proto::mail::limits::MAX_TIMEOUT_MS;
 /// within minutes.
 const DEFAULT_TIMEOUT_MS: u64 = 60_000;
 
-/// How long a drain waits for running commands where the file does not say: well below systemd's 90 s.
-const DEFAULT_DRAIN: Duration = Duration::from_secs(30);
+/// Every option with its environment variable, default and meaning; rules stand in the file only. A drain of 30 s is
+/// well below systemd's 90 s.
+pub(crate) const OPTIONS: &[OptionSpec] = &[
+    OptionSpec::new("inbox", Kind::Text, "inbox", "folder for what no rule matches").of("AGENT"),
+    OptionSpec::new("outbox", Kind::Text, "outbox", "folder whose files are sent; empty for none").of("AGENT"),
+    OptionSpec::new("outbox_deadline", Kind::Text, "0s", "deadline of those files; 0s for the hub's").of("AGENT"),
+    OptionSpec::new("drain", Kind::Text, "30s", "how long SIGTERM waits for running commands").of("AGENT"),
+];
 
 /// The largest number of one rule's commands at once: each holds a process and its pipes.
 const MAX_CONCURRENCY: usize = 256;
 
-/// The file as it is written.
+/// The file as it is written; the layers give every option a value.
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 struct File {
-    inbox: Option<PathBuf>,
-    outbox: Option<PathBuf>,
-    outbox_deadline: Option<Span>,
-    drain: Option<Span>,
-    #[serde(default)]
+    inbox: PathBuf,
+    outbox: PathBuf,
+    outbox_deadline: Span,
+    drain: Span,
     rule: Vec<FileRule>,
 }
 
@@ -122,31 +128,53 @@ impl CommandOptions {
 }
 
 impl AgentConfig {
-    /// Reads `HOME/agent.toml` if it is there, and makes the folders that are ours where they are missing.
-    pub(crate) fn load(home: &Path) -> Result<Self, ConfigError> {
-        let path = home.join("agent.toml");
-        let text = if path.exists() { strict::read(&path)? } else { String::new() };
-        Self::parse(home, &path, &text)
+    /// What the device in `home` does: `HOME/agent.toml` if it is there, the environment, `flags` (each
+    /// `OPTION=VALUE`). Makes the folders that are ours where they are missing.
+    pub(crate) fn load(home: &Path, flags: &[String]) -> Result<Self, ConfigError> {
+        let layers = Self::layers(home)?.with_assignments(flags)?;
+        Ok(Self::resolve(home, layers, Folder::private)?.0)
     }
 
-    /// Reads `text` as the file at `path`.
-    pub(crate) fn parse(home: &Path, path: &Path, text: &str) -> Result<Self, ConfigError> {
-        let file: File = strict::parse(path, text)?;
-        let fail = |message: String| ConfigError::new(path, message);
+    /// The same, with where each value came from, and without making anything.
+    pub(crate) fn look(home: &Path) -> Result<(Self, Vec<Setting>), ConfigError> {
+        Self::resolve(home, Self::layers(home)?, Folder::planned)
+    }
+
+    /// Reads `text` as the file at `path`, makes nothing and asks no environment.
+    pub(crate) fn check(home: &Path, path: &Path, text: &str) -> Result<Self, ConfigError> {
+        let layers = Layers::new(OPTIONS).with_file::<File>(path, text)?;
+        Ok(Self::resolve(home, layers, Folder::planned)?.0)
+    }
+
+    fn layers(home: &Path) -> Result<Layers, ConfigError> {
+        let path = home.join("agent.toml");
+        let mut layers = Layers::new(OPTIONS);
+        if path.exists() {
+            layers = layers.with_file::<File>(&path, &strict::read(&path)?)?;
+        }
+        layers.with_environment(|name| std::env::var(name).ok())
+    }
+
+    /// `own` resolves a folder that is ours.
+    fn resolve(
+        home: &Path,
+        layers: Layers,
+        own: impl Fn(&Path) -> std::io::Result<Folder>,
+    ) -> Result<(Self, Vec<Setting>), ConfigError> {
+        let path = layers.source();
+        let (file, settings) = layers.read::<File>()?;
+        let fail = |message: String| ConfigError::new(&path, message);
         let home = std::path::absolute(home).map_err(|error| fail(error.to_string()))?;
-        let own = |wanted: Option<PathBuf>, default: &str| {
-            let wanted = home.join(wanted.unwrap_or_else(|| default.into()));
-            Folder::private(&wanted).map_err(|error| fail(format!("{} cannot be used: {error}", wanted.display())))
+        let own = |wanted: &Path| {
+            let wanted = home.join(wanted);
+            own(&wanted).map_err(|error| fail(format!("{} cannot be used: {error}", wanted.display())))
         };
-        let outbox = match &file.outbox {
-            Some(none) if none.as_os_str().is_empty() => None,
-            wanted => Some(own(wanted.clone(), "outbox")?),
-        };
+        let wants_outbox = !file.outbox.as_os_str().is_empty();
         let mut config = Self {
-            inbox: own(file.inbox, "inbox")?,
-            outbox,
-            outbox_deadline_ms: file.outbox_deadline.map_or(0, Span::as_millis),
-            drain: file.drain.map_or(DEFAULT_DRAIN, |drain| drain.0),
+            inbox: own(&file.inbox)?,
+            outbox: if wants_outbox { Some(own(&file.outbox)?) } else { None },
+            outbox_deadline_ms: file.outbox_deadline.as_millis(),
+            drain: file.drain.0,
             rules: Rules { rules: Vec::new(), store: Self::run_path(&home).to_string_lossy().into_owned() },
             commands: BTreeMap::new(),
             folders: BTreeMap::new(),
@@ -156,7 +184,7 @@ impl AgentConfig {
             let name = rule.name.clone();
             config.add(rule).map_err(|message| fail(format!("rule `{name}`: {message}")))?;
         }
-        Ok(config)
+        Ok((config, settings))
     }
 
     /// Where bodies wait.

@@ -40,6 +40,14 @@ impl Folder {
         Self::existing(path)
     }
 
+    /// Resolves a folder of our own without making it: a look at the configuration leaves nothing behind.
+    pub(crate) fn planned(path: &Path) -> io::Result<Self> {
+        match Self::existing(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self { path: path.into() }),
+            found => found,
+        }
+    }
+
     /// The resolved path.
     pub(crate) fn path(&self) -> &Path {
         &self.path

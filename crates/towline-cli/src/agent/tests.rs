@@ -6,7 +6,6 @@ use super::store::Store;
 use super::work::{self, PlaceJob};
 use super::{AgentConfig, clock, commit};
 use std::collections::VecDeque;
-use std::path::Path;
 use tokio::sync::watch;
 use towline::Identity;
 use towline::mail::Draft;
@@ -34,7 +33,8 @@ impl Site {
     fn new(rule: &str) -> Self {
         let home = tempfile::tempdir().unwrap();
         let rule = rule.replace("HOME", home.path().to_str().unwrap());
-        let config = AgentConfig::parse(home.path(), Path::new("agent.toml"), &rule).unwrap();
+        std::fs::write(home.path().join("agent.toml"), rule).unwrap();
+        let config = AgentConfig::load(home.path(), &[]).unwrap();
         let identity = Identity::generate();
         let mut draft = Draft::new("till".parse().unwrap());
         draft.name = "order.xml".into();

@@ -21,13 +21,17 @@ use tokio::sync::watch;
     after_help = "What no rule of HOME/device/agent.toml matches appears whole in HOME/device/inbox. A file dropped \
                         into HOME/device/outbox/DEVICE/ is sent to that device."
 )]
-pub(crate) struct Agent {}
+pub(crate) struct Agent {
+    /// Set an option of agent.toml, over file and environment (TOWLINE_AGENT_…); may repeat
+    #[arg(long, value_name = "OPTION=VALUE")]
+    set: Vec<String>,
+}
 
 impl Agent {
     pub(super) async fn run(self, context: &Context) -> Outcome {
         let joined = DeviceConfig::load(&context.home)?;
         let _only_one = lock(&context.home)?;
-        let config = AgentConfig::load(&context.home.device())?;
+        let config = AgentConfig::load(&context.home.device(), &self.set)?;
         let identity = device::identity(&context.home)?;
         let client = hub_link::client(&identity, joined.hub_key()?, joined.hosts.clone());
         let (ask_end, end) = watch::channel(false);

@@ -114,7 +114,7 @@ fn check_one(context: &Context, path: &Path, kind: FileKind) -> Result<(), Failu
         FileKind::Hub => hub(&context.home, Some(path)).map(drop),
         FileKind::Agent => {
             let text = strict::read(path)?;
-            AgentConfig::parse(&context.home.device(), path, &text)?;
+            AgentConfig::check(&context.home.device(), path, &text)?;
             Ok(())
         }
         FileKind::Device => Ok(strict::load::<DeviceConfig>(path).map(drop)?),
@@ -166,6 +166,10 @@ fn show(context: &Context, origin: bool, config: Option<PathBuf>) -> Outcome {
             value,
             origin: file.clone(),
         }));
+    }
+    for setting in AgentConfig::look(&home.device())?.1 {
+        let option = format!("agent.{}", setting.option);
+        shown.push(Shown { option, value: setting.value, origin: setting.origin.to_string() });
     }
     let human = if origin { with_origins(&shown) } else { plain(&shown) };
     context.out.result(human, &serde_json::json!({ "settings": shown }));

@@ -40,6 +40,9 @@ pub(crate) struct Hub {
     /// What tickets name as this hub's address; may repeat
     #[arg(long, value_name = "HOST:PORT")]
     announce: Vec<String>,
+    /// Set any other option of hub.toml, over file and environment (TOWLINE_HUB_…); may repeat
+    #[arg(long, value_name = "OPTION=VALUE")]
+    set: Vec<String>,
 }
 
 impl Hub {
@@ -75,7 +78,7 @@ impl Hub {
         if self.dev {
             layers = layers.with_text("dev", "true", Origin::Flag)?;
         }
-        let Resolved { config, .. } = HubConfig::resolve(layers)?;
+        let Resolved { config, .. } = HubConfig::resolve(layers.with_assignments(&self.set)?)?;
         Ok(config)
     }
 }

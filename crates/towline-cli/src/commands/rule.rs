@@ -45,7 +45,7 @@ struct Test {
 impl Rule {
     pub(super) fn run(self, context: &Context) -> Outcome {
         let Action::Test(test) = self.action;
-        let config = AgentConfig::load(&context.home.device())?;
+        let config = AgentConfig::look(&context.home.device())?.0;
         let envelope = test.envelope()?;
         let (human, json) = told(config.rules.plan(&envelope));
         context.out.result(human, &json);

@@ -31,17 +31,25 @@ pub struct OptionSpec {
     pub default: &'static str,
     /// What it means.
     pub meaning: &'static str,
+    /// Whose option it is, as the environment says it: `HUB`.
+    pub owner: &'static str,
 }
 
 impl OptionSpec {
-    /// An option.
+    /// An option of the hub.
     pub const fn new(name: &'static str, kind: Kind, default: &'static str, meaning: &'static str) -> Self {
-        Self { name, kind, default, meaning }
+        Self { name, kind, default, meaning, owner: "HUB" }
+    }
+
+    /// The same option of another program: `AGENT`.
+    #[must_use]
+    pub const fn of(self, owner: &'static str) -> Self {
+        Self { owner, ..self }
     }
 
     /// Its environment variable: `quota.messages` is `TOWLINE_HUB_QUOTA_MESSAGES`.
     pub fn variable(&self) -> String {
-        format!("TOWLINE_HUB_{}", self.name.replace('.', "_").to_uppercase())
+        format!("TOWLINE_{}_{}", self.owner, self.name.replace('.', "_").to_uppercase())
     }
 
     fn value(&self, text: &str) -> Result<Value, String> {
@@ -158,9 +166,25 @@ impl Layers {
     pub fn with_text(mut self, name: &str, text: &str, origin: Origin) -> Result<Self, ConfigError> {
         let told = |message: String| ConfigError::new(origin.to_string(), message);
         let option = self.options.iter().find(|option| option.name == name);
-        let option = option.ok_or_else(|| told(format!("no option `{name}`")))?;
+        let option = option.ok_or_else(|| ConfigError {
+            suggestion: strict::nearest(name, self.options.iter().map(|option| option.name)).map(str::to_owned),
+            ..told(format!("there is no option `{name}`"))
+        })?;
         let value = option.value(text).map_err(|error| told(format!("`{name}`: {error}")))?;
         self.set(name, value, origin);
+        Ok(self)
+    }
+
+    /// Lays over options of the command line, each `OPTION=VALUE`.
+    ///
+    /// # Errors
+    /// As [`Layers::with_text`], and if there is no `=`.
+    pub fn with_assignments(mut self, assignments: &[String]) -> Result<Self, ConfigError> {
+        for text in assignments {
+            let missing = || ConfigError::new(Origin::Flag.to_string(), format!("{text:?} is not OPTION=VALUE"));
+            let (name, value) = text.split_once('=').ok_or_else(missing)?;
+            self = self.with_text(name.trim(), value, Origin::Flag)?;
+        }
         Ok(self)
     }
 

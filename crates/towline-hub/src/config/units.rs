@@ -14,7 +14,7 @@ pub struct BadUnit {
 }
 
 /// A duration: numbers with `ms`, `s`, `m`, `h`, `d` or `w`, largest first if several.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span(pub Duration);
 
 /// A size in bytes: a number with nothing, `B`, `kB`, `MB`, `GB`, `TB` (thousands) or `KiB`, `MiB`, `GiB`, `TiB` (1024s).

@@ -3,8 +3,14 @@ use tempfile::TempDir;
 
 fn parse(text: &str) -> (TempDir, Result<AgentConfig, ConfigError>) {
     let home = tempfile::tempdir().unwrap();
-    let config = AgentConfig::parse(home.path(), Path::new("agent.toml"), text);
+    let config = made(home.path(), text);
     (home, config)
+}
+
+/// Reads a file and makes its folders.
+fn made(home: &Path, text: &str) -> Result<AgentConfig, ConfigError> {
+    let layers = Layers::new(OPTIONS).with_file::<File>(Path::new("agent.toml"), text)?;
+    Ok(AgentConfig::resolve(home, layers, Folder::private)?.0)
 }
 
 fn refused(text: &str) -> String {
@@ -18,7 +24,7 @@ fn nothing_written_is_a_working_configuration() {
     assert_eq!(config.inbox.path(), home.path().canonicalize().unwrap().join("inbox"));
     assert!(config.outbox.unwrap().path().ends_with("outbox"));
     assert!(config.rules.rules.is_empty());
-    assert_eq!(config.drain, DEFAULT_DRAIN);
+    assert_eq!(config.drain, Duration::from_secs(30));
 }
 
 #[test]
@@ -79,4 +85,27 @@ fn rules_that_cannot_work_are_refused_by_name() {
         let refused = refused(&text);
         assert!(refused.contains("rule `a`") && refused.contains(part), "{refused}");
     }
+}
+
+#[test]
+fn a_look_makes_nothing_and_says_where_each_value_came_from() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("agent.toml"), "drain = \"5s\"\n").unwrap();
+    let (config, settings) = AgentConfig::look(home.path()).unwrap();
+    assert_eq!(config.drain, Duration::from_secs(5));
+    let origin = |option: &str| settings.iter().find(|one| one.option == option).unwrap().origin.to_string();
+    assert!(origin("drain").ends_with("agent.toml:1"), "{}", origin("drain"));
+    assert_eq!(origin("inbox"), "default");
+    let names: Vec<_> = std::fs::read_dir(home.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names, ["agent.toml"]);
+}
+
+#[test]
+fn an_option_of_the_command_line_beats_the_file() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("agent.toml"), "drain = \"5s\"\n").unwrap();
+    let config = AgentConfig::load(home.path(), &["drain=7s".into(), "outbox=".into()]).unwrap();
+    assert_eq!((config.drain, config.outbox.is_none()), (Duration::from_secs(7), true));
+    let error = AgentConfig::load(home.path(), &["drian=7s".into()]).unwrap_err().to_string();
+    assert!(error.ends_with("did you mean `drain`?"), "{error}");
 }

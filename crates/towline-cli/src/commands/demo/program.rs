@@ -96,7 +96,9 @@ impl Program {
         for name in own_variables() {
             command.env_remove(name);
         }
-        let output = tokio::time::timeout(PATIENCE, command.output()).await;
+        // Not `output()`: that one takes stderr too, and with it the bar.
+        let running = async { command.spawn()?.wait_with_output().await };
+        let output = tokio::time::timeout(PATIENCE, running).await;
         let (exit, stdout) = match output {
             Ok(Ok(output)) => (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned()),
             Ok(Err(error)) => {

@@ -36,7 +36,7 @@ impl Policy {
         let (from, to, lane) = (from.to_string(), to.to_string(), Some(lane.to_string()));
         let command = Command::PolicyTest { from: from.clone(), to: to.clone(), lane };
         let Answer::Verdict(verdict) = operator::ask(&context.home, &command)? else { return Err(operator::strange()) };
-        let human = format!("{from} to {to}: {}: {}", if verdict.allowed { "allowed" } else { "denied" }, verdict.text);
+        let human = format!("{from} to {to}: {}", verdict.text);
         context.out.result(human, &json!({ "from": from, "to": to, "allowed": verdict.allowed, "why": verdict.text }));
         Ok(if verdict.allowed { Exit::Done } else { Exit::NotPermitted })
     }

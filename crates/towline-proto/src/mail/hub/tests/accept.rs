@@ -62,7 +62,7 @@ fn another_devices_envelope_is_refused_however_genuine() {
 }
 
 #[test]
-fn p17_a_recipients_quota_of_messages_refuses_one_past_it_until_one_is_over() {
+fn p12_a_recipients_quota_of_messages_refuses_one_past_it_until_one_is_over() {
     let mut world = World::with(HubConfig { max_undecided_per_recipient: 2, ..open_config() });
     let (a, b) = (world.client(A), world.agent(B));
     let first = world.send(a, A, "b");
@@ -74,22 +74,22 @@ fn p17_a_recipients_quota_of_messages_refuses_one_past_it_until_one_is_over() {
     world.start(b, first);
     world.report(b, B, first);
     assert!(world.submit(a, third.seal(&A), b"hello").is_accepted(a), "a refused id may be sent again");
-    println!("p17: reached a refusal one past the quota, with a time to try again");
+    println!("p12: reached a refusal one past the quota, with a time to try again");
 }
 
 #[test]
-fn p17_the_hubs_quota_of_messages_counts_all_recipients() {
+fn p12_the_hubs_quota_of_messages_counts_all_recipients() {
     let mut world = World::with(HubConfig { max_undecided: 2, ..open_config() });
     let a = world.client(A);
     world.send(a, A, "b");
     world.send(a, A, "c");
     let third = world.envelope(A, "b", b"hello");
     assert_eq!(world.submit(a, third.seal(&A), b"hello").refusal(a), Some((Code::Quota, QUOTA_RETRY_MS)));
-    println!("p17: reached a refusal one past the hub's quota");
+    println!("p12: reached a refusal one past the hub's quota");
 }
 
 #[test]
-fn p17_a_quota_of_bytes_is_filled_to_the_byte_and_bodies_on_their_way_count() {
+fn p12_a_quota_of_bytes_is_filled_to_the_byte_and_bodies_on_their_way_count() {
     let mut world = World::with(HubConfig { max_undecided_bytes_per_recipient: 100_005, ..open_config() });
     let a = world.client(A);
     let large = Envelope { size: 100_000, root: Digest([1; 32]), ..world.envelope(A, "b", b"") };
@@ -100,7 +100,7 @@ fn p17_a_quota_of_bytes_is_filled_to_the_byte_and_bodies_on_their_way_count() {
     assert_eq!(world.submit(a, tiny.seal(&A), b"x").refusal(a), Some((Code::Quota, QUOTA_RETRY_MS)));
     world.handle(Input::BodyFailed { id: large.id, code: Code::Integrity });
     assert!(world.submit(a, tiny.seal(&A), b"x").is_accepted(a));
-    println!("p17: reached the quota of bytes to the byte");
+    println!("p12: reached the quota of bytes to the byte");
 }
 
 #[test]

@@ -91,7 +91,7 @@ fn two_messages(world: &mut World) -> (SessionKey, SessionKey, MessageId, Messag
 }
 
 #[test]
-fn p14_revoking_a_recipient_cuts_it_at_once_and_decides_what_was_for_it() {
+fn p33_revoking_a_recipient_cuts_it_at_once_and_decides_what_was_for_it() {
     let mut world = World::new();
     let (a, b, ..) = two_messages(&mut world);
     let (answer, said) = world.admin(Command::Revoke { name: name("b") });
@@ -104,11 +104,11 @@ fn p14_revoking_a_recipient_cuts_it_at_once_and_decides_what_was_for_it() {
     assert_eq!((said.denial(again), said.cut(again)), (Some(Code::Revoked), Some(Cut::Denied)));
     let envelope = world.envelope(A, "b", b"hello").seal(&A);
     assert_eq!(world.submit(a, envelope, b"hello").refusal(a), Some((Code::NoSuchDevice, 0)));
-    println!("p14: reached the cut and every decision in the step that revokes");
+    println!("p33: reached the cut and every decision in the step that revokes");
 }
 
 #[test]
-fn p14_revoking_a_sender_takes_back_what_has_not_started() {
+fn p33_revoking_a_sender_takes_back_what_has_not_started() {
     let mut world = World::new();
     let (a, b, started, waiting) = two_messages(&mut world);
     let (_, said) = world.admin(Command::Revoke { name: name("a") });

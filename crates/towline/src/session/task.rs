@@ -84,11 +84,19 @@ impl SessionTask {
     fn add_link(&mut self, fresh: FreshLink, first: &[u8], now: Instant) {
         let id = self.shared.lock().core.add_link(now);
         self.links.push(Link::new(fresh, id, self.config, now, first));
+        self.show_links();
         self.shared.link_state.send_replace(LinkState::Connected);
+    }
+
+    /// What the handles see of the links. It is brought up to date before a change is told, so that nobody who hears
+    /// "connected" finds no link.
+    fn show_links(&self) {
+        self.shared.lock().links = self.links.iter().map(Link::info).collect();
     }
 
     fn remove_link(&mut self, index: usize, now: Instant) {
         self.links.remove(index).shut(&self.shared, now);
+        self.show_links();
         if self.links.is_empty() && self.shared.lock().ended.is_none() {
             self.shared.link_state.send_replace(LinkState::Disconnected);
         }
@@ -173,7 +181,7 @@ impl SessionTask {
                 }
             }
         }
-        self.shared.lock().links = self.links.iter().map(Link::info).collect();
+        self.show_links();
     }
 
     /// A link's end ends the session only if the peer broke a rule.

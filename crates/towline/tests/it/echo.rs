@@ -104,3 +104,11 @@ async fn a_shutdown_tells_draining_and_ends() {
     let ended = soon(session.closed()).await;
     assert_eq!((ended.by, ended.code()), (EndedBy::Peer, CloseCode::Draining));
 }
+
+/// A hub took a device for offline: it heard "connected" and asked for the links before the session's task had run.
+#[tokio::test]
+async fn whoever_holds_a_connected_session_sees_its_link_at_once() {
+    let (_server, session) = over_memory(Echo).await;
+    // The test's one thread has not given the session's task a turn since `connect` returned.
+    assert_eq!(session.links().len(), 1);
+}

@@ -13,6 +13,7 @@ use clap::Args;
 use serde_json::json;
 use std::fs::{File, TryLockError};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 /// Take this device's messages, run its rules, send what lies in its outbox
@@ -54,12 +55,24 @@ impl Agent {
     }
 }
 
+/// How long the lock of an agent that was just killed may outlive it: a command it was about to start holds a copy from
+/// its fork to its exec.
+const LOCK_PATIENCE: Duration = Duration::from_secs(2);
+/// How often it is tried meanwhile.
+const LOCK_LOOK: Duration = Duration::from_millis(20);
+
 /// Two agents of one device would share its journal and take each other's session; the system gives the lock back
 /// however the first one ends.
 fn lock(home: &Home) -> Result<File, Failure> {
     let path = home.agent_lock();
     let file = File::create(&path).map_err(|error| Failure::io("make", &path, &error))?;
-    match file.try_lock() {
+    let start = Instant::now();
+    let mut taken = file.try_lock();
+    while matches!(taken, Err(TryLockError::WouldBlock)) && start.elapsed() < LOCK_PATIENCE {
+        std::thread::sleep(LOCK_LOOK);
+        taken = file.try_lock();
+    }
+    match taken {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {
             let what = format!("an agent of this device runs already: {} is locked", path.display());

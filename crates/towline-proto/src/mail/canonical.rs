@@ -23,3 +23,26 @@ where
     let value: T = minicbor::decode(bytes).map_err(|_| NotCanonical)?;
     (encode(&value) == bytes).then_some(value).ok_or(NotCanonical)
 }
+
+/// `to_bytes` and `from_bytes` for what is said or stored: bytes that are left over are as wrong as bytes that lack.
+macro_rules! whole_codec {
+    ($error:ident: $($name:ty),*) => {$(
+        impl $name {
+            /// Encodes for the wire or the store.
+            pub fn to_bytes(&self) -> Vec<u8> {
+                minicbor::to_vec(self).expect("writing to a vector does not fail")
+            }
+
+            /// Decodes the whole of `bytes`.
+            ///
+            /// # Errors
+            /// If they are no value of this kind, or more than one.
+            pub fn from_bytes(bytes: &[u8]) -> Result<Self, $error> {
+                let mut decoder = minicbor::Decoder::new(bytes);
+                let record = decoder.decode().map_err(|_| $error)?;
+                if decoder.position() == bytes.len() { Ok(record) } else { Err($error) }
+            }
+        }
+    )*};
+}
+pub(super) use whole_codec;

@@ -517,24 +517,4 @@ pub struct BodyHeader {
 #[error("not a mail message")]
 pub struct BadMessage;
 
-macro_rules! message_codec {
-    ($($name:ty),*) => {$(
-        impl $name {
-            /// Encodes for the wire.
-            pub fn to_bytes(&self) -> Vec<u8> {
-                minicbor::to_vec(self).expect("writing to a vector does not fail")
-            }
-
-            /// Decodes the whole of `bytes`.
-            ///
-            /// # Errors
-            /// [`BadMessage`].
-            pub fn from_bytes(bytes: &[u8]) -> Result<Self, BadMessage> {
-                let mut decoder = minicbor::Decoder::new(bytes);
-                let message = decoder.decode().map_err(|_| BadMessage)?;
-                if decoder.position() == bytes.len() { Ok(message) } else { Err(BadMessage) }
-            }
-        }
-    )*};
-}
-message_codec!(ToHub, ToDevice, BodyHeader);
+crate::mail::canonical::whole_codec!(BadMessage: ToHub, ToDevice, BodyHeader);

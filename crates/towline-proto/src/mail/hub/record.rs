@@ -182,24 +182,4 @@ impl Phase {
 #[error("not a record of the wanted kind")]
 pub struct BadRecord;
 
-macro_rules! record_codec {
-    ($($name:ty),*) => {$(
-        impl $name {
-            /// Encodes for the store.
-            pub fn to_bytes(&self) -> Vec<u8> {
-                minicbor::to_vec(self).expect("writing to a vector does not fail")
-            }
-
-            /// Decodes the whole of `bytes`.
-            ///
-            /// # Errors
-            /// [`BadRecord`].
-            pub fn from_bytes(bytes: &[u8]) -> Result<Self, BadRecord> {
-                let mut decoder = minicbor::Decoder::new(bytes);
-                let record = decoder.decode().map_err(|_| BadRecord)?;
-                if decoder.position() == bytes.len() { Ok(record) } else { Err(BadRecord) }
-            }
-        }
-    )*};
-}
-record_codec!(DeviceRecord, TicketRecord, MessageRecord, Phase, Word);
+crate::mail::canonical::whole_codec!(BadRecord: DeviceRecord, TicketRecord, MessageRecord, Phase, Word);

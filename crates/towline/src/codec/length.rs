@@ -59,4 +59,8 @@ impl Encoder for LengthPrefixed {
         out.put_whole(message);
         Ok(())
     }
+
+    fn weight_bytes(message: &Bytes) -> usize {
+        PREFIX_BYTES + message.len()
+    }
 }

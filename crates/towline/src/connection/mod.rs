@@ -80,6 +80,7 @@
 
 mod alarm;
 mod end;
+mod maintain;
 mod queue;
 mod reactor;
 mod sender;
@@ -100,9 +101,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
 use crate::codec::{Decoder, Encoder};
+use crate::filter::FilterError;
 use crate::pump::{Pump, PumpEnd, Wire};
 use alarm::Alarm;
 pub use end::{ConnectionConfig, ConnectionEnd, Timeout};
+pub use maintain::maintain;
 pub use queue::WhenFull;
 use queue::{Bounds, Outgoing, Parking, Queue};
 pub use reactor::{Reactor, Replies};
@@ -328,6 +331,9 @@ fn end_of<D, E>(end: PumpEnd<Fault<D, E>>) -> ConnectionEnd<D, E> {
         PumpEnd::Traffic(Fault::TooSlow) => ConnectionEnd::TooSlow,
         // A byte stream says so that it ended without its own goodbye: TLS cut short.
         PumpEnd::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => ConnectionEnd::Cut,
-        PumpEnd::Io(error) => ConnectionEnd::Io(error),
+        PumpEnd::Io(error) => match error.downcast::<FilterError>() {
+            Ok(refused) => ConnectionEnd::Filter(refused),
+            Err(error) => ConnectionEnd::Io(error),
+        },
     }
 }

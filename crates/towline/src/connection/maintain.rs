@@ -9,6 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::sleep;
 
 use super::queue::{Bounds, Outgoing, Queue};
+use super::turn::Flow;
 use super::{Connection, ConnectionConfig, ConnectionEnd, EndOf, Reactor, Sender};
 use crate::backoff::Backoff;
 use crate::codec::{Decoder, Encoder};
@@ -61,6 +62,8 @@ where
         match dialled {
             Ok(io) => {
                 let mut connection = Connection::over(io, codec.clone(), reactor, outgoing, config);
+                // What waits is for the next connection, not for a peer that may be gone.
+                connection.after_peer = Flow::RepliesOnly;
                 let end = (&mut connection).await;
                 if !is_worth_another(&end) {
                     return end;

@@ -126,6 +126,8 @@ pub struct Connection<S, C: Decoder + Encoder, R: Reactor<C>> {
     watch: Watch,
     alarm: Alarm,
     goodbye_time: Duration,
+    /// What is sent after the peer has ended its direction.
+    after_peer: Flow,
 }
 
 /// Codec, reactor and queue are moved as plain values; only the stream is polled in place.
@@ -168,6 +170,7 @@ where
             watch: Watch::new(&config),
             alarm: Alarm::default(),
             goodbye_time: config.goodbye_time,
+            after_peer: Flow::OutOnly,
         }
     }
 
@@ -303,7 +306,7 @@ where
                 return Poll::Ready(end);
             }
             let peer_ended = matches!(end, ConnectionEnd::PeerClosed);
-            this.parts.flow = if peer_ended { Flow::OutOnly } else { Flow::RepliesOnly };
+            this.parts.flow = if peer_ended { this.after_peer } else { Flow::RepliesOnly };
             this.phase = Phase::Leaving(end, Instant::now() + this.goodbye_time);
         }
         let Phase::Leaving(end, until) = std::mem::replace(&mut this.phase, Phase::Over) else {

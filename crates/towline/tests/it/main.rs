@@ -1,5 +1,6 @@
 //! Whole sessions through the public interface: over loopback sockets, memory, and a proxy that cuts.
 
+mod calls;
 mod echo;
 mod hostile;
 mod proxy;

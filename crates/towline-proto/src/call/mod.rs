@@ -5,6 +5,8 @@
 //! the stream's code; so cancelling, credit and order are the stream's and nothing is built twice.
 
 mod status;
+#[cfg(test)]
+mod tests;
 mod word;
 
 pub use status::{Code, Status};

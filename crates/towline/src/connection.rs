@@ -19,7 +19,7 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")] async fn main() {
 //! let (near, _far) = tokio::io::duplex(1024);
-//! let codec = LengthPrefixed { max_bytes: 65_536 };
+//! let codec = LengthPrefixed::u32(65_536);
 //! let (sender, connection) = Connection::new(near, codec, Echo, Default::default());
 //! let task = tokio::spawn(connection);
 //! sender.send(Bytes::from_static(b"hello")).await.unwrap();

@@ -17,6 +17,8 @@ mod wire;
 use std::io;
 
 pub use outbox::Outbox;
+#[cfg(feature = "tokio-util")]
+pub(crate) use outbox::SLICES_MAX;
 pub(crate) use wire::Wire;
 
 /// How much of the input is used, or what it lacks.

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
 use super::outbox::GATHER_BELOW_BYTES;
 use super::*;
-use crate::codec::{Decoder, LengthPrefixed, TooLong, Verdict};
+use crate::codec::{Decoder, FrameError, LengthPrefixed, Verdict};
 use crate::connection::{Connection, ConnectionConfig, ConnectionEnd, Reactor, Replies};
 
 /// Messages are one length byte and that many bytes; 255 means: skip the next 1,000; 254 is invalid.
@@ -107,9 +107,9 @@ fn small_pieces_are_gathered_and_large_ones_written_in_place() {
 
 #[test]
 fn four_gib_announced_are_refused_before_any_memory() {
-    let mut codec = LengthPrefixed { max_bytes: 1 << 20 };
+    let mut codec = LengthPrefixed::u32(1 << 20);
     let verdict = codec.decode(&[0xff, 0xff, 0xff, 0xff]);
-    assert_eq!(verdict, Err(TooLong { bytes: u64::from(u32::MAX), max_bytes: 1 << 20 }));
+    assert_eq!(verdict, Err(FrameError::TooLong { bytes: u64::from(u32::MAX), max_bytes: 1 << 20 }));
     assert_eq!(codec.decode(&[0, 0x10, 0, 0]), Ok(Verdict::Need(1 << 20)));
     assert!(codec.decode(&[0, 0x10, 0, 1]).is_err());
 }
@@ -129,12 +129,14 @@ impl Reactor<LengthPrefixed> for Echo {
     }
 }
 
-const CODEC: LengthPrefixed = LengthPrefixed { max_bytes: 1 << 20 };
+fn codec() -> LengthPrefixed {
+    LengthPrefixed::u32(1 << 20)
+}
 
 #[tokio::test]
 async fn a_connection_echoes_every_size_and_ends_with_done() {
     let (mut near, far) = duplex(10_000);
-    let (sender, connection) = Connection::new(far, CODEC, Echo, ConnectionConfig::default());
+    let (sender, connection) = Connection::new(far, codec(), Echo, ConnectionConfig::default());
     let task = tokio::spawn(connection);
     sender.send(Bytes::from_static(b"hi")).await.unwrap();
     let mut first = [0; 6];
@@ -159,20 +161,20 @@ async fn a_connection_echoes_every_size_and_ends_with_done() {
 async fn a_connection_ends_with_the_reason() {
     let run = async |bytes: &[u8]| {
         let (mut near, far) = duplex(10_000);
-        let (_sender, connection) = Connection::new(far, CODEC, Echo, ConnectionConfig::default());
+        let (_sender, connection) = Connection::new(far, codec(), Echo, ConnectionConfig::default());
         near.write_all(bytes).await.unwrap();
         drop(near);
         connection.await
     };
     assert!(matches!(run(b"").await, ConnectionEnd::PeerClosed));
     assert!(matches!(run(b"\0\0\0\x09half").await, ConnectionEnd::Cut));
-    assert!(matches!(run(&[0xff; 4]).await, ConnectionEnd::Invalid(TooLong { .. })));
+    assert!(matches!(run(&[0xff; 4]).await, ConnectionEnd::Invalid(FrameError::TooLong { .. })));
 }
 
 #[tokio::test]
 async fn a_peer_that_never_reads_stops_the_reading_and_not_the_memory() {
     let (mut near, far) = duplex(64);
-    let (_sender, connection) = Connection::new(far, CODEC, Echo, ConnectionConfig::default());
+    let (_sender, connection) = Connection::new(far, codec(), Echo, ConnectionConfig::default());
     let mut connection = tokio::spawn(connection);
     let message = [&[0, 0, 0x10, 0][..], &[1; 4096]].concat();
     let flood = async {

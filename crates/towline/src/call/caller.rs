@@ -55,18 +55,33 @@ impl Request {
 pub struct Caller {
     session: Session,
     lane: Lane,
+    timeout: Option<Duration>,
+    metadata: Metadata,
 }
 
 impl Caller {
     /// Calls over this session, in the lane `normal`.
     pub fn new(session: Session) -> Self {
-        Self { session, lane: Lane::NORMAL }
+        Self { session, lane: Lane::NORMAL, timeout: None, metadata: Metadata::default() }
     }
 
     /// The same, in another lane.
     #[must_use]
     pub fn in_lane(self, lane: Lane) -> Self {
         Self { lane, ..self }
+    }
+
+    /// The same; calls that state no time of their own are to be over within `timeout`.
+    #[must_use]
+    pub fn with_timeout(self, timeout: Duration) -> Self {
+        Self { timeout: Some(timeout), ..self }
+    }
+
+    /// The same with a named value beside every call.
+    #[must_use]
+    pub fn with_metadata(mut self, key: impl Into<String>, value: impl Into<Bytes>) -> Self {
+        self.metadata.push(key, value);
+        self
     }
 
     /// The session it calls over.
@@ -90,7 +105,7 @@ impl Caller {
     /// # Errors
     /// As [`Caller::unary`]; `invalid-argument` if method or metadata are larger than the wire takes.
     pub async fn open(&self, request: Request) -> Result<Call, Status> {
-        let deadline = request.timeout.map(|timeout| Instant::now() + timeout);
+        let deadline = request.timeout.or(self.timeout).map(|timeout| Instant::now() + timeout);
         let opened = async {
             let over = |error: crate::OpenError| Status::new(Code::Unavailable, error.to_string());
             self.session.open(self.lane).await.map_err(over)
@@ -101,7 +116,7 @@ impl Caller {
         let begin = Begin {
             method: &request.method,
             time_left: deadline.map(|at| at.saturating_duration_since(Instant::now())),
-            metadata: request.metadata,
+            metadata: Metadata(self.metadata.0.iter().cloned().chain(request.metadata.0).collect()),
         };
         requests.begin(begin, request.item.as_deref()).await?;
         Ok(Call { requests, replies })

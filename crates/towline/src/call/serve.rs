@@ -13,8 +13,9 @@ use super::halves::{Items, Replies, Sink, too_late};
 use crate::server::Plugin;
 use crate::session::{Ended, RecvHalf, Session, Stream};
 
-/// A call as it comes to a [`Service`].
-pub struct Incoming {
+/// What is known of a call beside its items.
+#[derive(Clone, Debug)]
+pub struct CallInfo {
     /// The method's name.
     pub method: String,
     /// What else the caller said.
@@ -23,6 +24,12 @@ pub struct Incoming {
     pub deadline: Option<Instant>,
     /// The session it came over: who calls, and a way back.
     pub session: Session,
+}
+
+/// A call as it comes to a [`Service`].
+pub struct Incoming {
+    /// What is known of it.
+    pub info: CallInfo,
     /// What comes.
     pub requests: Items,
     /// What goes.
@@ -71,7 +78,7 @@ async fn answer<S: Service>(session: Session, stream: Stream, service: Arc<S>) {
     let sink = Sink::new(sending, None);
     let stopped = sink.stopped();
     let Some(mut call) = begin(session, sink, receiving).await else { return };
-    let deadline = call.deadline;
+    let deadline = call.info.deadline;
     let late = async {
         match deadline {
             Some(at) => sleep_until(at).await,
@@ -96,13 +103,11 @@ async fn begin(session: Session, mut sink: Sink, mut receiving: RecvHalf) -> Opt
     };
     let deadline = begin.time_left.and_then(|left| Instant::now().checked_add(left));
     sink.set_deadline(deadline);
+    let early = item.map(|item| message.slice_ref(item));
     Some(Incoming {
-        method: begin.method.to_owned(),
-        deadline,
-        session,
-        requests: Items::requests(receiving, deadline, item.map(|item| message.slice_ref(item))),
+        info: CallInfo { method: begin.method.to_owned(), metadata: begin.metadata, deadline, session },
+        requests: Items::requests(receiving, deadline, early),
         replies: Replies::new(sink),
-        metadata: begin.metadata,
     })
 }
 
@@ -119,6 +124,6 @@ async fn guarded(handler: impl Future<Output = Result<(), Status>>) -> Result<()
 
 impl std::fmt::Debug for Incoming {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Incoming({}, {:?})", self.method, self.session)
+        write!(f, "Incoming({:?})", self.info)
     }
 }

@@ -32,7 +32,7 @@ impl Drop for Running {
 
 impl Service for Shapes {
     async fn call(&self, call: &mut Incoming) -> Result<(), Status> {
-        match call.method.as_str() {
+        match call.info.method.as_str() {
             "echo" => {
                 let item = call.requests.one().await?;
                 call.replies.last(item).await
@@ -58,7 +58,7 @@ impl Service for Shapes {
                 Ok(())
             }
             "metadata" => {
-                let token = call.metadata.get("token").cloned().unwrap_or_default();
+                let token = call.info.metadata.get("token").cloned().unwrap_or_default();
                 call.replies.metadata.push("seen", token);
                 call.replies.last("done").await
             }

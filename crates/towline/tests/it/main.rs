@@ -5,5 +5,6 @@ mod echo;
 mod hostile;
 mod proxy;
 mod resume;
+mod services;
 mod support;
 mod time;

@@ -4,6 +4,7 @@
 //! answering side's last word is a status. That a side gives up is the stream's reset or stop, with the status code as
 //! the stream's code; so cancelling, credit and order are the stream's and nothing is built twice.
 
+pub mod exchange;
 mod status;
 #[cfg(test)]
 mod tests;

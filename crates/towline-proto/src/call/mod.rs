@@ -1,15 +1,20 @@
-//! Calls: what is said on a call's stream, the same over a session and over a bare connection.
+//! Calls: what is said on a call's stream.
 //!
 //! A call is a stream of its own. The caller's first word begins it, items follow one another in both directions, the
 //! answering side's last word is a status. That a side gives up is the stream's reset or stop, with the status code as
 //! the stream's code; so cancelling, credit and order are the stream's and nothing is built twice.
+//!
+//! Over a bare connection, which has no streams, [`exchange`] keeps the little of them that calls need, and a [`Packet`]
+//! goes around each item.
 
 pub mod exchange;
+mod packet;
 mod status;
 #[cfg(test)]
 mod tests;
 mod word;
 
+pub use packet::{Packet, Part};
 pub use status::{Code, Status};
 pub use word::{Begin, Metadata, Word};
 

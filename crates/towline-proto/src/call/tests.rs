@@ -46,6 +46,38 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn every_packet_comes_back_as_it_went(
+        call in 0u64..1 << 62,
+        kind in 0..8,
+        left in prop::option::of(0u64..1 << 40),
+        item in prop::collection::vec(any::<u8>(), 0..100),
+        code in 0..Code::ALL.len(),
+        limit in 0u64..1 << 62,
+    ) {
+        let time_left = left.map(Duration::from_millis);
+        let part = match kind {
+            0 | 1 => Part::Begin { item: &item[..], ends: kind == 1, time_left },
+            2 => Part::Item(&item[..]),
+            3 => Part::End,
+            4 => Part::Last(&item[..]),
+            5 => Part::Status(Status::new(Code::ALL[code], "text").with_detail(item.clone())),
+            6 => Part::GiveUp(Code::ALL[code]),
+            _ => Part::Credit(limit),
+        };
+        let packet = Packet { call: exchange::CallId(call), part };
+        let mut bytes = Vec::new();
+        packet.encode(&mut bytes, |item, out| { out.extend_from_slice(item); Ok::<_, ()>(()) }).unwrap();
+        prop_assert_eq!(Packet::decode(&bytes), Ok(packet));
+    }
+
+    #[test]
+    fn p18_no_bytes_make_the_reading_of_a_packet_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let _ = Packet::decode(&bytes);
+    }
+}
+
 #[test]
 fn every_cut_of_a_word_with_fields_is_refused() {
     let metadata = Metadata(vec![("key".into(), Bytes::from_static(b"value"))]);

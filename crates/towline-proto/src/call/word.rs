@@ -94,15 +94,13 @@ impl<'a> Begin<'a> {
 
     fn encode(&self, out: &mut Vec<u8>) {
         put_prefixed(out, self.method.as_bytes());
-        let plus_one = |left: Duration| u64::try_from(left.as_millis()).unwrap_or(MAX_VARINT).min(MAX_VARINT - 1) + 1;
-        put_varint(out, self.time_left.map_or(0, plus_one));
+        put_time_left(out, self.time_left);
         self.metadata.encode(out);
     }
 
     fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
         let method = text(reader, MAX_METHOD_BYTES, "method")?;
-        let time_left = reader.varint("time left")?.checked_sub(1).map(Duration::from_millis);
-        Ok(Self { method, time_left, metadata: Metadata::decode(reader)? })
+        Ok(Self { method, time_left: time_left(reader)?, metadata: Metadata::decode(reader)? })
     }
 }
 
@@ -132,10 +130,7 @@ impl<'a> Word<'a> {
             Self::Last(item) => put_tagged(out, LAST, item),
             Self::Status(status, metadata) => {
                 out.push(STATUS);
-                put_varint(out, status.code.number().into());
-                let cut = status.text.floor_char_boundary(MAX_STATUS_TEXT_BYTES);
-                put_prefixed(out, &status.text.as_bytes()[..cut]);
-                put_prefixed(out, &status.detail[..status.detail.len().min(MAX_STATUS_DETAIL_BYTES)]);
+                put_status(out, status);
                 metadata.encode(out);
             }
         }
@@ -160,10 +155,7 @@ impl<'a> Word<'a> {
             ITEM => Ok(Self::Item(reader.take_rest())),
             LAST => Ok(Self::Last(reader.take_rest())),
             STATUS => {
-                let code = Code::from_number(reader.varint("status code")?);
-                let text = text(&mut reader, MAX_STATUS_TEXT_BYTES, "status text")?.to_owned();
-                let detail = reader.prefixed(MAX_STATUS_DETAIL_BYTES, "status detail")?;
-                let status = Status { code, text, detail: Bytes::copy_from_slice(detail) };
+                let status = status(&mut reader)?;
                 let metadata = Metadata::decode(&mut reader)?;
                 reader.finish("status")?;
                 Ok(Self::Status(status, metadata))
@@ -171,6 +163,30 @@ impl<'a> Word<'a> {
             _ => Err(DecodeError::Invalid { what: "kind of word" }),
         }
     }
+}
+
+pub(super) fn put_time_left(out: &mut Vec<u8>, left: Option<Duration>) {
+    let plus_one = |left: Duration| u64::try_from(left.as_millis()).unwrap_or(MAX_VARINT).min(MAX_VARINT - 1) + 1;
+    put_varint(out, left.map_or(0, plus_one));
+}
+
+pub(super) fn time_left(reader: &mut Reader<'_>) -> Result<Option<Duration>, DecodeError> {
+    Ok(reader.varint("time left")?.checked_sub(1).map(Duration::from_millis))
+}
+
+/// Appends code, text and detail, cut to their limits.
+pub(super) fn put_status(out: &mut Vec<u8>, status: &Status) {
+    put_varint(out, status.code.number().into());
+    let cut = status.text.floor_char_boundary(MAX_STATUS_TEXT_BYTES);
+    put_prefixed(out, &status.text.as_bytes()[..cut]);
+    put_prefixed(out, &status.detail[..status.detail.len().min(MAX_STATUS_DETAIL_BYTES)]);
+}
+
+pub(super) fn status(reader: &mut Reader<'_>) -> Result<Status, DecodeError> {
+    let code = Code::from_number(reader.varint("status code")?);
+    let text = text(reader, MAX_STATUS_TEXT_BYTES, "status text")?.to_owned();
+    let detail = reader.prefixed(MAX_STATUS_DETAIL_BYTES, "status detail")?;
+    Ok(Status { code, text, detail: Bytes::copy_from_slice(detail) })
 }
 
 fn put_tagged(out: &mut Vec<u8>, tag: u8, item: &[u8]) {

@@ -203,6 +203,10 @@ impl Encoder for LengthPrefixed {
         out.put_whole(message);
         Ok(())
     }
+
+    fn weight_bytes(message: &Bytes) -> usize {
+        PREFIX_MAX_BYTES + message.len()
+    }
 }
 
 impl Framing for LengthPrefixed {

@@ -8,7 +8,10 @@ use bytes::{Buf, BytesMut};
 use tokio_util::codec as theirs;
 
 use super::{Decoder, Encoder, Verdict};
-use crate::pump::{Outbox, SLICES_MAX};
+use crate::pump::Outbox;
+
+/// Slices copied in one turn; any number would do.
+const SLICES_AT_ONCE: usize = 64;
 
 /// A codec of `tokio_util` as a codec of a [`Connection`](crate::connection::Connection); `Item` is what it writes.
 ///
@@ -50,7 +53,7 @@ impl<C: theirs::Decoder, Item> Decoder for FromTokio<C, Item> {
     type Message<'a> = C::Item;
     type Error = FromTokioError<C::Error>;
 
-    fn decode<'a>(&mut self, bytes: &'a [u8]) -> Result<Verdict<C::Item>, Self::Error> {
+    fn decode(&mut self, bytes: &[u8]) -> Result<Verdict<C::Item>, Self::Error> {
         self.buffer.extend_from_slice(bytes.get(self.handed..).unwrap_or_default());
         self.handed = bytes.len();
         let Some(message) = self.codec.decode(&mut self.buffer).map_err(FromTokioError::Codec)? else {
@@ -153,7 +156,7 @@ impl<C: Encoder, F, T> theirs::Encoder<C::Message> for ToTokio<C, F, T> {
     fn encode(&mut self, message: C::Message, bytes: &mut BytesMut) -> Result<(), Self::Error> {
         self.codec.encode(message, &mut self.out).map_err(ToTokioError::Codec)?;
         while !self.out.is_empty() {
-            let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+            let mut slices = [IoSlice::new(&[]); SLICES_AT_ONCE];
             let count = self.out.slices(&mut slices);
             slices[..count].iter().for_each(|slice| bytes.extend_from_slice(slice));
             let taken = slices[..count].iter().map(|slice| slice.len()).sum();

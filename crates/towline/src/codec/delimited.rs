@@ -127,8 +127,8 @@ impl Decoder for Delimited {
         }
         self.searched = 0;
         self.skipping = true;
-        // As much as can be no part of the delimiter, which may have begun.
-        let useless = bytes.len() + 1 - width;
+        // What was searched, but for what may be the beginning of a delimiter.
+        let useless = reach + 1 - width;
         self.limit.exceeded(self.limit.max_bytes as u64 + 1, useless as u64)
     }
 }
@@ -151,5 +151,25 @@ impl Framing for Delimited {
         out.put(content);
         out.put(self.finder.needle());
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Searching all from the beginning with every byte that comes would cost the square of the message's length.
+    #[test]
+    fn p18_what_was_searched_is_not_searched_again() {
+        let mut codec = Delimited::new(*b"\r\n.", 1_000);
+        let mut bytes = Vec::new();
+        for at in 0..1_000 {
+            bytes.push(b'x');
+            assert_eq!(codec.decode(&bytes), Ok(Verdict::Need(1)));
+            assert_eq!(codec.searched, usize::saturating_sub(at + 1, 2), "all but what may begin a delimiter");
+        }
+        bytes.extend_from_slice(b"\r\n.next");
+        assert_eq!(codec.decode(&bytes), Ok(Verdict::Message(&bytes[..1_000], 1_003)));
+        assert_eq!(codec.searched, 0, "the next message is searched from its beginning");
     }
 }

@@ -45,11 +45,11 @@ enum Length {
 
 impl Prefix {
     /// The longest message whose length can be written.
-    fn max_length(self) -> u64 {
+    const fn max_length(self) -> u64 {
         match self {
-            Self::U8 => u64::from(u8::MAX),
-            Self::U16Be | Self::U16Le => u64::from(u16::MAX),
-            Self::U32Be | Self::U32Le | Self::MessagePack => u64::from(u32::MAX),
+            Self::U8 => u8::MAX as u64,
+            Self::U16Be | Self::U16Le => u16::MAX as u64,
+            Self::U32Be | Self::U32Le | Self::MessagePack => u32::MAX as u64,
             Self::U64Be | Self::U64Le | Self::Varint => u64::MAX,
         }
     }
@@ -148,13 +148,13 @@ pub struct LengthPrefixed {
 
 impl LengthPrefixed {
     /// Messages of at most `max_bytes`, or as many as the prefix can say if that is less.
-    pub fn new(prefix: Prefix, max_bytes: usize) -> Self {
-        let most = usize::try_from(prefix.max_length()).unwrap_or(usize::MAX);
-        Self { prefix, limit: Limit::new(max_bytes.min(most)) }
+    pub const fn new(prefix: Prefix, max_bytes: usize) -> Self {
+        let most = prefix.max_length();
+        Self { prefix, limit: Limit::new(if most < max_bytes as u64 { most as usize } else { max_bytes }) }
     }
 
     /// Messages of at most `max_bytes` behind four bytes, most significant first: the usual network order.
-    pub fn u32(max_bytes: usize) -> Self {
+    pub const fn u32(max_bytes: usize) -> Self {
         Self::new(Prefix::U32Be, max_bytes)
     }
 
@@ -202,6 +202,10 @@ impl Encoder for LengthPrefixed {
         self.put_length(message.len(), out)?;
         out.put_whole(message);
         Ok(())
+    }
+
+    fn weight_bytes(message: &Bytes) -> usize {
+        PREFIX_MAX_BYTES + message.len()
     }
 }
 

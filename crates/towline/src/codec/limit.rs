@@ -44,7 +44,7 @@ pub(super) struct Limit {
 }
 
 impl Limit {
-    pub(super) fn new(max_bytes: usize) -> Self {
+    pub(super) const fn new(max_bytes: usize) -> Self {
         Self { max_bytes, skipped: None }
     }
 

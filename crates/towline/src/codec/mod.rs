@@ -86,6 +86,12 @@ pub trait Encoder {
     /// # Errors
     /// The message has no form on the wire; nothing was appended.
     fn encode(&mut self, message: Self::Message, out: &mut Outbox) -> Result<(), Self::Error>;
+
+    /// About how many bytes a message holds while it waits; queues are bounded by it. An encoder whose messages own
+    /// memory says how much: best, what they become on the wire. Always the same for the same message.
+    fn weight_bytes(_message: &Self::Message) -> usize {
+        size_of::<Self::Message>()
+    }
 }
 
 /// Cuts a stream into messages that are plain bytes: what a [`Typed`] codec stands on.

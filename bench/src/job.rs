@@ -37,16 +37,22 @@ impl Peer {
     /// What it is and how it is set up.
     pub fn settings(self) -> &'static str {
         match self {
-            Self::Connection => "towline::Connection, LengthPrefixed::u32, default ConnectionConfig, reactor sends",
+            Self::Connection => {
+                "towline::Connection, LengthPrefixed::u32, default ConnectionConfig, reactor sends; TLS: towline::tls with keys of both sides"
+            }
             Self::ConnectionSender => "the same, but a task sends through the queue, a message at a time",
             Self::Session => "towline::Session over TLS 1.3 with keys of both sides, default limits, lane normal",
             Self::Hand => "tokio, own framing, 64 KiB gathered per write, vectored from 4 KiB, 256 KiB read buffer",
-            Self::Codec => "tokio_util Framed + LengthDelimitedCodec, defaults, `feed` and one flush; TLS: tokio-rustls 0.26, aws-lc, TLS 1.3",
+            Self::Codec => {
+                "tokio_util Framed + LengthDelimitedCodec, defaults, `feed` and one flush; TLS: tokio-rustls 0.26, aws-lc, TLS 1.3"
+            }
             Self::Protosocket => {
                 "protosocket 2.0.2 Connection, buffers 4 MiB in steps of 1 MiB, 256 queued, pooled encoder, reactor sends; \
                  idle: steps of 4 KiB (its default holds 1 MiB a connection)"
             }
-            Self::ProtosocketRpc => "protosocket-rpc 2.0.2 with protosocket-prost, client defaults, server 4 MiB/1 MiB/256",
+            Self::ProtosocketRpc => {
+                "protosocket-rpc 2.0.2 with protosocket-prost, client defaults, server 4 MiB/1 MiB/256"
+            }
             Self::TonicUnary => "tonic 0.14 without TLS, prost, one channel a connection, defaults and TCP_NODELAY",
             Self::TonicStream => "tonic 0.14 as above, one bidirectional stream a connection",
             Self::Blocking => "std::net, one thread, read_exact and write_all: the floor that the kernel sets",

@@ -69,7 +69,9 @@ fn main() -> ExitCode {
         Command::Rpc(options) => suites::run(&[suites::Suite::Rpc], options),
         Command::Oneway(options) => suites::run(&[suites::Suite::Oneway], options),
         Command::Idle(options) => suites::run(&[suites::Suite::Idle], options),
-        Command::All(options) => suites::run(&[suites::Suite::Rpc, suites::Suite::Oneway, suites::Suite::Idle], options),
+        Command::All(options) => {
+            suites::run(&[suites::Suite::Rpc, suites::Suite::Oneway, suites::Suite::Idle], options)
+        }
         Command::Serve { job } => roles::serve(&job).map(|()| true),
         Command::Drive { job, greeting } => roles::drive(&job, &greeting).map(|()| true),
         Command::Count { job } => roles::count(&job).map(|()| true),

@@ -52,7 +52,14 @@ pub struct Metric {
 }
 
 impl Row {
-    pub fn new(suite: &'static str, case: &str, metric: Metric, ours: Spread, rival_name: &'static str, rival: Spread) -> Self {
+    pub fn new(
+        suite: &'static str,
+        case: &str,
+        metric: Metric,
+        ours: Spread,
+        rival_name: &'static str,
+        rival: Spread,
+    ) -> Self {
         let (better, worse) = if metric.more_is_better { (ours, rival) } else { (rival, ours) };
         // Nothing cannot be beaten: zero against zero is even, zero against something is better without end.
         let ratio = match (better.median, worse.median) {
@@ -150,9 +157,10 @@ mod tests {
         let row = Row::new("none", "case", RATE, Spread::of([2.0]), "rival", Spread::of([1.0]));
         let json = serde_json::to_value(row).unwrap();
         let keys: Vec<_> = json.as_object().unwrap().keys().map(String::as_str).collect();
-        let mut wanted = "suite case metric unit ours rival_name rival ratio ours_min ours_max rival_min rival_max goal met"
-            .split(' ')
-            .collect::<Vec<_>>();
+        let mut wanted =
+            "suite case metric unit ours rival_name rival ratio ours_min ours_max rival_min rival_max goal met"
+                .split(' ')
+                .collect::<Vec<_>>();
         wanted.sort_unstable();
         assert_eq!(keys, wanted);
     }

@@ -61,7 +61,13 @@ pub fn serve(job: &str) -> Result<(), Fault> {
 async fn settle(job: &Job, tally: &Tally) {
     let over = Instant::now() + SETTLE;
     let idle = job.load == Load::Idle;
-    let settled = || if idle { tally.opened.load(Ordering::Relaxed) == job.connections } else { tally.open.load(Ordering::Relaxed) == 0 };
+    let settled = || {
+        if idle {
+            tally.opened.load(Ordering::Relaxed) == job.connections
+        } else {
+            tally.open.load(Ordering::Relaxed) == 0
+        }
+    };
     while !settled() && Instant::now() < over {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }

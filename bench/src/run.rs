@@ -1,6 +1,5 @@
-//! Starting the processes of a run, and alternating the runs of contenders.
+//! Starting the processes of a run.
 
-use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
@@ -72,16 +71,4 @@ pub fn allocations(job: &Job) -> Result<f64, Fault> {
     let mut side = Side::start(&["count", &serde_json::to_string(job)?])?;
     let figures: Figures = serde_json::from_str(&side.line()?)?;
     Ok(figures.allocations as f64 / figures.messages.max(1) as f64)
-}
-
-/// Every job `runs` times, one after the other in turn.
-pub fn alternate(jobs: &[Job], runs: u32) -> Result<BTreeMap<crate::job::Peer, Vec<Measured>>, Fault> {
-    let mut all: BTreeMap<_, Vec<Measured>> = BTreeMap::new();
-    for _ in 0..runs {
-        for job in jobs {
-            let measured = once(job).map_err(|error| format!("{}: {error} ({job:?})", job.peer.name()))?;
-            all.entry(job.peer).or_default().push(measured);
-        }
-    }
-    Ok(all)
 }

@@ -6,15 +6,18 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use tokio::net::{TcpListener, TcpStream};
+use towline::Identity;
 use towline::codec::{Decoder, Encoder, FrameError, Framing, LengthPrefixed, Verdict};
 use towline::connection::{Connection, ConnectionEnd, Reactor, Replies};
 use towline::pump::Outbox;
+use towline::tls::{Acceptor, Connector, TlsStream};
 
 use super::payload;
 use super::stream::Stream;
 use crate::job::{Job, Load, MESSAGE_MAX_BYTES, Peer};
 use crate::meter::{Meter, Pace, Tally, Until};
-use crate::roles::Fault;
+use crate::roles::{Fault, Greeting};
 
 fn codec() -> LengthPrefixed {
     LengthPrefixed::u32(MESSAGE_MAX_BYTES)
@@ -96,6 +99,41 @@ pub async fn serve(job: Job, io: impl Stream, meter: Meter) {
         let (_sender, connection) = Connection::new(io, codec, Echo(pool, meter), Default::default());
         connection.await;
     }
+}
+
+/// The protocol that both sides name in the handshake.
+const ALPN: &[u8] = b"bench/1";
+
+/// Serves over our own TLS, with keys of both sides.
+pub fn serve_sealed(job: Job, listener: TcpListener, tally: &Arc<Tally>) -> Result<Greeting, Fault> {
+    let identity = Identity::generate();
+    let acceptor = Acceptor::with_identity(&identity, ALPN)?;
+    let greeting = Greeting { address: listener.local_addr()?, trust: identity.key_hash().to_string() };
+    let tally = tally.clone();
+    tokio::spawn(async move {
+        while let Ok((io, _)) = listener.accept().await {
+            let (acceptor, tally) = (acceptor.clone(), tally.clone());
+            let _ = io.set_nodelay(true);
+            tokio::spawn(async move {
+                match acceptor.accept(io).await {
+                    Ok(io) => serve(job, io, Meter::new(&tally)).await,
+                    Err(error) => eprintln!("handshake: {error}"),
+                }
+            });
+        }
+    });
+    Ok(greeting)
+}
+
+/// The client's handshakes with a server that has the key of that name.
+pub async fn seal(plain: Vec<TcpStream>, key: &str) -> Result<Vec<TlsStream<TcpStream>>, Fault> {
+    let key = key.parse().map_err(|_| "the greeting names no key")?;
+    let connector = Connector::to_key(&Identity::generate(), key, ALPN)?;
+    let mut sealed = Vec::new();
+    for io in plain {
+        sealed.push(connector.connect(io).await?);
+    }
+    Ok(sealed)
 }
 
 /// Sends the next request with each answer.

@@ -91,7 +91,8 @@ pub async fn drive(job: Job, io: impl Stream, tally: &Arc<Tally>) -> Result<(), 
 }
 
 async fn one_way(job: Job, mut io: impl Stream) -> Result<(), Fault> {
-    let (message, mut until, mut out) = (payload(&job), Until::new(&job), Vec::with_capacity(GATHER_BYTES + job.bytes + 4));
+    let (message, mut until, mut out) =
+        (payload(&job), Until::new(&job), Vec::with_capacity(GATHER_BYTES + job.bytes + 4));
     while until.goes_on() {
         if message.len() >= IN_PLACE_BYTES {
             let head = Bytes::copy_from_slice(&(message.len() as u32).to_be_bytes());

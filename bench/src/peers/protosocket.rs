@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes};
-use protosocket::{Connection, DeserializeError, Decoder, MessageReactor, PooledEncoder, ReactorStatus, SendBudget, Serialize};
+use protosocket::{
+    Connection, Decoder, DeserializeError, MessageReactor, PooledEncoder, ReactorStatus, SendBudget, Serialize,
+};
 
 use super::payload;
 use super::stream::Stream;
@@ -91,7 +93,11 @@ impl MessageReactor for Role {
         message
     }
 
-    fn poll_outbound_many(mut self: Pin<&mut Self>, _: &mut Context<'_>, out: &mut SendBudget<'_, Codec>) -> Poll<Option<()>> {
+    fn poll_outbound_many(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        out: &mut SendBudget<'_, Codec>,
+    ) -> Poll<Option<()>> {
         let mut sent = false;
         match &mut *self {
             Self::Count(_) => return Poll::Pending,

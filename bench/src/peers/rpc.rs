@@ -107,10 +107,13 @@ pub async fn serve(_: Job, tally: &Arc<Tally>) -> Result<Greeting, Fault> {
 }
 
 pub async fn drive(job: Job, greeting: &Greeting, tally: &Arc<Tally>) -> Result<Held, Fault> {
-    let Load::RoundTrips { in_flight } = job.load else { return Err("protosocket-rpc is measured in round trips".into()) };
+    let Load::RoundTrips { in_flight } = job.load else {
+        return Err("protosocket-rpc is measured in round trips".into());
+    };
     let mut clients = Vec::new();
     for _ in 0..job.connections {
-        let (client, connection) = connect::<Codec, _>(greeting.address, &Configuration::new(TcpStreamConnector)).await?;
+        let (client, connection) =
+            connect::<Codec, _>(greeting.address, &Configuration::new(TcpStreamConnector)).await?;
         tokio::spawn(connection);
         clients.push((client, Arc::new(AtomicU64::new(1))));
     }

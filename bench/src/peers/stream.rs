@@ -20,6 +20,9 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for S {}
 pub async fn serve(job: Job, tally: &Arc<Tally>) -> Result<Greeting, Fault> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
+    if job.tls && job.peer.is_ours() {
+        return connection::serve_sealed(job, listener, tally);
+    }
     let (acceptor, trust) = job.tls.then(tls::acceptor).unzip();
     let tally = tally.clone();
     tokio::spawn(async move {
@@ -58,6 +61,9 @@ pub async fn drive(job: Job, greeting: &Greeting, tally: &Arc<Tally>) -> Result<
     }
     if !job.tls {
         return drive_all(job, plain, tally).await;
+    }
+    if job.peer.is_ours() {
+        return drive_all(job, connection::seal(plain, &greeting.trust).await?, tally).await;
     }
     let connector = tls::connector(&greeting.trust);
     let mut sealed = Vec::new();

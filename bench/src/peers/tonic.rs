@@ -130,7 +130,9 @@ pub async fn drive(job: Job, greeting: &Greeting, tally: &Arc<Tally>) -> Result<
                     tasks.spawn(ask(job, channel.clone(), tally.clone()));
                 }
             }
-            (Load::RoundTrips { in_flight }, _) => drop(tasks.spawn(converse(job, channel.clone(), in_flight, tally.clone()))),
+            (Load::RoundTrips { in_flight }, _) => {
+                drop(tasks.spawn(converse(job, channel.clone(), in_flight, tally.clone())))
+            }
             (Load::OneWay, _) => drop(tasks.spawn(flood(job, channel.clone()))),
             (Load::Idle, _) => drop(tasks.spawn(unary(channel.clone(), payload(&job)))),
         }
@@ -181,7 +183,8 @@ async fn converse(job: Job, channel: Channel, in_flight: usize, tally: Arc<Tally
 
 async fn flood(job: Job, channel: Channel) -> Result<(), Fault> {
     let (body, mut until) = (payload(&job), Until::new(&job));
-    let messages = tokio_stream::iter(std::iter::from_fn(move || until.goes_on().then(|| Payload { body: body.clone() })));
+    let messages =
+        tokio_stream::iter(std::iter::from_fn(move || until.goes_on().then(|| Payload { body: body.clone() })));
     let mut grpc = Grpc::new(channel);
     grpc.ready().await?;
     let path = PathAndQuery::from_static(ONE_WAY);

@@ -1,19 +1,21 @@
 //! Connections that said one message there and back and are silent since: what each costs the server in memory.
 
-use super::{MEMORY, Output};
+use super::{MEMORY, Output, Player, play};
 use crate::job::{Job, Load, Peer};
 use crate::report::{Row, Spread};
 use crate::roles::Fault;
-use crate::run::once;
+use crate::run::Measured;
 
-pub const CONTENDERS: &[(Peer, bool)] = &[
-    (Peer::Connection, false),
-    (Peer::Session, true),
-    (Peer::Hand, false),
-    (Peer::Codec, false),
-    (Peer::Codec, true),
-    (Peer::Protosocket, false),
-    (Peer::TonicUnary, false),
+/// Who meets here.
+pub const PLAYERS: &[Player] = &[
+    Player::new(Peer::Connection, false, "connection"),
+    Player::new(Peer::Connection, true, "connection"),
+    Player::new(Peer::Session, true, "session"),
+    Player::new(Peer::Hand, false, "hand"),
+    Player::new(Peer::Codec, false, "codec"),
+    Player::new(Peer::Codec, true, "codec TLS"),
+    Player::new(Peer::Protosocket, false, "protosocket"),
+    Player::new(Peer::TonicUnary, false, "tonic unary"),
 ];
 
 const CONNECTIONS: usize = 5_000;
@@ -23,19 +25,19 @@ const QUICK_CONNECTIONS: usize = 500;
 
 pub fn run(out: &mut Output, quick: bool, runs: u32) -> Result<(), Fault> {
     let connections = if quick { QUICK_CONNECTIONS } else { CONNECTIONS };
-    let mut held = vec![Vec::new(); CONTENDERS.len()];
-    for _ in 0..runs {
-        for (&(peer, tls), held) in CONTENDERS.iter().zip(&mut held) {
-            let job = Job { peer, load: Load::Idle, tls, connections, bytes: 32, millis: 0 };
-            held.push(once(&job)?.server.held_bytes);
-        }
-    }
-    let spreads: Vec<_> = held.into_iter().map(Spread::of).collect();
-    let with = || CONTENDERS.iter().zip(&spreads);
-    for (&(ours, tls), own) in with().filter(|((peer, _), _)| peer.is_ours()) {
-        let case = format!("{}, {}", ours.name(), if tls { "TLS" } else { "plain" });
-        for (&(rival, _), spread) in with().filter(|((peer, sealed), _)| !peer.is_ours() && *sealed == tls) {
-            out.row(Row::new("idle", &case, MEMORY, *own, rival.name(), *spread));
+    let job = |player: &Player| Job {
+        peer: player.peer,
+        load: Load::Idle,
+        tls: player.tls,
+        connections,
+        bytes: 32,
+        millis: 0,
+    };
+    let played = play(PLAYERS.iter(), runs, job)?;
+    let held = |runs: &[Measured]| Spread::of(runs.iter().map(|run| run.server.held_bytes));
+    for (ours, own) in played.iter().filter(|(player, _)| player.peer.is_ours()) {
+        for (rival, other) in played.iter().filter(|(player, _)| !player.peer.is_ours() && player.tls == ours.tls) {
+            out.row(Row::new("idle", &ours.title(), MEMORY, held(own), rival.name, held(other)));
         }
     }
     Ok(())

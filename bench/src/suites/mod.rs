@@ -8,9 +8,10 @@ use std::collections::BTreeSet;
 
 use crate::Options;
 use crate::goals;
-use crate::job::Peer;
+use crate::job::{Job, Peer};
 use crate::report::{Metric, Row, head};
 use crate::roles::Fault;
+use crate::run::{Measured, once};
 
 /// Rows are found by case names, and these are made here only.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -44,6 +45,41 @@ const P50: Metric = Metric { name: "p50", unit: "us", more_is_better: false };
 const P99: Metric = Metric { name: "p99", unit: "us", more_is_better: false };
 const P999: Metric = Metric { name: "p99.9", unit: "us", more_is_better: false };
 const MEMORY: Metric = Metric { name: "memory", unit: "bytes/connection", more_is_better: false };
+
+/// A contender as it meets others: with TLS or without.
+pub struct Player {
+    peer: Peer,
+    tls: bool,
+    /// Its name as a rival.
+    name: &'static str,
+}
+
+impl Player {
+    const fn new(peer: Peer, tls: bool, name: &'static str) -> Self {
+        Self { peer, tls, name }
+    }
+
+    /// Its name as ours, or as our yardstick.
+    fn title(&self) -> String {
+        format!("{}, {}", self.name, if self.tls { "TLS" } else { "plain" })
+    }
+}
+
+/// Lets every player run in turn, again and again.
+fn play<'a>(
+    players: impl Iterator<Item = &'a Player>,
+    runs: u32,
+    job: impl Fn(&Player) -> Job,
+) -> Result<Vec<(&'a Player, Vec<Measured>)>, Fault> {
+    let mut played: Vec<_> = players.map(|player| (player, Vec::new())).collect();
+    for _ in 0..runs {
+        for (player, measured) in &mut played {
+            let job = job(player);
+            measured.push(once(&job).map_err(|error| format!("{}: {error} ({job:?})", player.title()))?);
+        }
+    }
+    Ok(played)
+}
 
 /// Where rows go as they come.
 struct Output {
@@ -93,11 +129,12 @@ pub fn run(suites: &[Suite], options: Options) -> Result<bool, Fault> {
 }
 
 fn peers_of(suite: Suite) -> BTreeSet<Peer> {
-    match suite {
-        Suite::Rpc => rpc::CONTENDERS.iter().copied().collect(),
-        Suite::Oneway => oneway::CONTENDERS.iter().copied().collect(),
-        Suite::Idle => idle::CONTENDERS.iter().map(|(peer, _)| *peer).collect(),
-    }
+    let players = match suite {
+        Suite::Rpc => rpc::PLAYERS,
+        Suite::Oneway => oneway::PLAYERS,
+        Suite::Idle => idle::PLAYERS,
+    };
+    players.iter().map(|player| player.peer).collect()
 }
 
 fn judge(suites: &[Suite], options: Options, out: &Output) -> Result<bool, Fault> {

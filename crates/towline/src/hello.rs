@@ -18,6 +18,7 @@ const READ_BYTES: usize = 4 * 1024;
 /// A link before it belongs to a session.
 pub(crate) struct Secured {
     stream: TlsStream<Box<dyn Carrier>>,
+    peer: PublicKey,
     pub(crate) exporter: Exporter,
     input: Vec<u8>,
     remote: Option<std::net::SocketAddr>,
@@ -37,17 +38,19 @@ impl Secured {
     pub(crate) async fn connect(carried: Carried, config: &crate::tls::ClientTls) -> Result<Self, TlsError> {
         let Carried { io, remote, transport } = carried;
         let (stream, exporter) = TlsStream::connect(io, config).await?;
-        Ok(Self { stream, exporter, input: Vec::new(), remote, transport })
+        let peer = stream.peer().ok_or(TlsError::NoKey)?;
+        Ok(Self { stream, peer, exporter, input: Vec::new(), remote, transport })
     }
 
     pub(crate) async fn accept(carried: Carried, config: &crate::tls::ServerTls) -> Result<Self, TlsError> {
         let Carried { io, remote, transport } = carried;
         let (stream, exporter) = TlsStream::accept(io, config).await?;
-        Ok(Self { stream, exporter, input: Vec::new(), remote, transport })
+        let peer = stream.peer().ok_or(TlsError::NoKey)?;
+        Ok(Self { stream, peer, exporter, input: Vec::new(), remote, transport })
     }
 
     pub(crate) fn peer(&self) -> PublicKey {
-        self.stream.peer()
+        self.peer
     }
 
     pub(crate) async fn say(&mut self, bytes: &[u8]) -> io::Result<()> {

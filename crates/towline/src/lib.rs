@@ -35,7 +35,7 @@
 //! and the peer has room for it. [`Session::send_confirmed`] when it lies in the *peer's memory*. That it is *durable* or
 //! *handled* are words of the mailbox ([`mail`]), never of a session.
 //!
-//! Where what stands: [`identity`] (keys), [`ticket`] (the line that makes a device), `tls` (private: the only module
+//! Where what stands: [`identity`] (keys), [`ticket`] (the line that makes a device), [`tls`] (the only module
 //! that names rustls or aws-lc-rs), [`transport`] (what carries links), [`codec`], [`pump`] and [`connection`] (the low
 //! layer, for any wire format), [`session`], [`client`], [`server`]. The protocol itself is pure and lives in `towline-proto`.
 
@@ -44,12 +44,13 @@ pub mod codec;
 pub mod connection;
 mod hello;
 pub mod identity;
+pub mod listen;
 pub mod mail;
 pub mod pump;
 pub mod server;
 pub mod session;
 pub mod ticket;
-mod tls;
+pub mod tls;
 pub mod transport;
 
 pub use client::{Client, ClientConfig, ConnectError};

@@ -25,10 +25,10 @@
 //! let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
 //! let codec = LengthPrefixed::u32(65_536);
 //! # let address = listener.local_addr()?;
-//! # let client = tokio::net::TcpStream::connect(address);
+//! # let client = tokio::spawn(tokio::net::TcpStream::connect(address));
 //! let (stream, _) = listener.accept().await?;
 //! let task = tokio::spawn(Connection::answering(stream, codec, Echo, Default::default()));
-//! # drop(client.await?);
+//! # drop(client.await??);
 //! println!("{}", task.await?); // "the peer closed", sooner or later
 //! # Ok(()) }
 //! ```

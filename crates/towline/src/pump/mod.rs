@@ -11,7 +11,7 @@
 //! (2) the driver writes the outbox's slices with one system call, (3) what is written is dropped, its room used again.
 //!
 //! The [`Pump`] itself touches no stream: a driver that owns its buffers and learns of completions hands it filled ones
-//! and writes the slices it hands out (`tests/own_driver.rs` does just that).
+//! and writes the slices it hands out (`tests/connection/own_driver.rs` does just that).
 
 mod outbox;
 #[cfg(test)]

@@ -15,9 +15,9 @@ use towline_proto::stream_link::LinkConfig;
 use towline_proto::wire::close::{Close, CloseCode};
 
 use super::counters::Tally;
-use super::gate::{Entry, Gate, Pass};
 use super::{Admit, Limits, Plugin};
 use crate::hello::{HelloError, Secured};
+use crate::listen::{Entry, Gate, Pass};
 use crate::session::{Clock, FreshLink, JOINS_MAX, Join, Session, SessionTask, Shared, Supply};
 use crate::tls::ServerTls;
 use crate::tls::keys::{self, HmacSha256};
@@ -49,8 +49,8 @@ impl<P: Plugin> House<P> {
         let address = carried.remote.map(|remote| remote.ip());
         let (pass, welcome) = match self.gate.enter(address) {
             Entry::Welcome(pass) => (pass, true),
-            Entry::ToBeRefused(pass) => (pass, false),
-            Entry::Dropped => return self.tally.refused(CloseCode::TooManyConnections),
+            Entry::ToBeRefused(pass, _) => (pass, false),
+            Entry::Dropped(_) => return self.tally.refused(CloseCode::TooManyConnections),
         };
         let house = self.clone();
         tokio::spawn(async move {

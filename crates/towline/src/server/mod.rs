@@ -2,8 +2,7 @@
 
 mod counters;
 mod enter;
-mod gate;
-mod listen;
+mod sources;
 
 use std::collections::HashMap;
 use std::io;
@@ -11,7 +10,6 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use towline_proto::limits::HANDSHAKE_TIMEOUT;
@@ -21,15 +19,14 @@ use towline_proto::wire::close::{Close, CloseCode};
 use towline_proto::wire::hello::Params;
 
 use crate::identity::Identity;
+use crate::listen::{self, Gate, GateLimits, SocketOptions};
 use crate::session::{Session, Shared};
 use crate::tls::ServerTls;
 use crate::transport::MemoryListener;
 pub use counters::Counters;
 use counters::Tally;
 use enter::House;
-use gate::Gate;
-pub(crate) use gate::Pass;
-use listen::Listener;
+use sources::Listener;
 
 /// Connections in all, by default: what 1 GiB carries with every window at its base.
 const CONNECTIONS: usize = 16_384;
@@ -84,6 +81,13 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    fn of_gate(&self) -> GateLimits {
+        let &Self { connections, connections_per_address, handshakes, .. } = self;
+        GateLimits { connections, connections_per_address, handshakes }
+    }
+}
+
 /// Who may enter; asked with the proven key before a session is made or joined.
 type Admit = Arc<dyn Fn(&PublicKey) -> Result<(), Close> + Send + Sync>;
 
@@ -94,6 +98,7 @@ pub struct ServerBuilder {
     memory: Vec<MemoryListener>,
     admit: Admit,
     limits: Limits,
+    sockets: SocketOptions,
 }
 
 /// A server; see [`Server::builder`].
@@ -104,7 +109,8 @@ impl Server {
     /// Begins a server with this identity.
     pub fn builder(identity: Arc<Identity>) -> ServerBuilder {
         let (listen, memory) = (Vec::new(), Vec::new());
-        ServerBuilder { identity, listen, memory, admit: Arc::new(|_| Ok(())), limits: Limits::default() }
+        let (admit, limits, sockets) = (Arc::new(|_: &_| Ok(())), Limits::default(), SocketOptions::default());
+        ServerBuilder { identity, listen, memory, admit, limits, sockets }
     }
 }
 
@@ -137,6 +143,13 @@ impl ServerBuilder {
         self
     }
 
+    /// Other options of the listening sockets than the default ones.
+    #[must_use]
+    pub fn sockets(mut self, options: SocketOptions) -> Self {
+        self.sockets = options;
+        self
+    }
+
     /// Binds every listener and starts.
     ///
     /// # Errors
@@ -145,9 +158,7 @@ impl ServerBuilder {
         let mut listeners: Vec<_> = self.memory.into_iter().map(Listener::Memory).collect();
         let mut addresses = Vec::new();
         for address in &self.listen {
-            let listener = TcpListener::bind(address)
-                .await
-                .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))?;
+            let listener = listen::bind(address, &self.sockets).await?;
             addresses.push(listener.local_addr()?);
             listeners.push(Listener::Tcp(listener));
         }
@@ -165,7 +176,7 @@ fn start(
 ) -> io::Result<RunningServer> {
     let house = Arc::new(House {
         tls: ServerTls::new(identity).map_err(io::Error::other)?,
-        gate: Gate::new(limits.clone()),
+        gate: Gate::new(limits.of_gate()),
         limits,
         admit,
         plugin,
@@ -180,7 +191,7 @@ fn start(
                 tracing::warn!(%error, "cannot take a connection");
                 house.tally.add(|counters| counters.accept_errors += 1);
             };
-            listen::run(listener, |carried| house.take(carried), failed).await;
+            sources::run(listener, |carried| house.take(carried), failed).await;
         });
     }
     Ok(RunningServer { addresses, accepting, house })

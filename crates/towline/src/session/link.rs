@@ -11,8 +11,8 @@ use towline_proto::wire::frame::Frame;
 
 use super::LinkInfo;
 use super::shared::Shared;
+use crate::listen::Pass;
 use crate::pump::{Inbound, Outbox, Pump, PumpEnd, Traffic, Wire};
-use crate::server::Pass;
 use crate::tls::TlsStream;
 use crate::transport::Carrier;
 

@@ -7,15 +7,19 @@ use towline_proto::ids::KeyHash;
 
 /// Why TLS failed, in a handshake or after.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum TlsError {
+#[non_exhaustive]
+pub enum TlsError {
     /// The peer holds another key than the pinned one.
     #[error(transparent)]
     WrongKey(WrongKey),
     /// Bytes ended without a close_notify: somebody cut the connection, perhaps to hide its end.
     #[error("the connection was cut without TLS's goodbye")]
     Truncated,
+    /// The peer proved no key; our verifiers demand one, so this is never seen.
+    #[error("the peer showed no key")]
+    NoKey,
     /// The peer does not speak this protocol (ALPN).
-    #[error("the peer did not agree to speak towline/1")]
+    #[error("the peer did not agree on the protocol to speak")]
     Alpn,
     /// The peer sent more handshake than any honest one has.
     #[error("the peer's handshake is larger than {limit_bytes} bytes")]
@@ -34,9 +38,11 @@ pub(crate) enum TlsError {
 /// The peer holds another key than the pinned one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the peer showed the key {shown}, not {wanted}")]
-pub(crate) struct WrongKey {
-    pub(crate) wanted: KeyHash,
-    pub(crate) shown: KeyHash,
+pub struct WrongKey {
+    /// The name of the key that was to be shown.
+    pub wanted: KeyHash,
+    /// The name of the key that was shown.
+    pub shown: KeyHash,
 }
 
 impl From<rustls::Error> for TlsError {

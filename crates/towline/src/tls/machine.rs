@@ -13,7 +13,6 @@ use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedS
 use rustls::{CommonState, Error};
 use towline_proto::mail::keys::PublicKey;
 
-use super::config::ALPN;
 use super::error::TlsError;
 use super::exporter::{self, Catch};
 use super::verify;
@@ -36,6 +35,8 @@ enum Side {
 pub(super) struct Machine {
     side: Side,
     caught: Arc<Catch>,
+    /// The protocol that both sides must have named.
+    alpn: Vec<u8>,
     incoming: Vec<u8>,
     plain: Vec<u8>,
     /// How much of `plain` was read.
@@ -66,18 +67,19 @@ enum Step {
 }
 
 impl Machine {
-    pub(super) fn client(connection: UnbufferedClientConnection, caught: Arc<Catch>) -> Self {
-        Self::new(Side::Client(connection), caught)
+    pub(super) fn client(connection: UnbufferedClientConnection, caught: Arc<Catch>, alpn: Vec<u8>) -> Self {
+        Self::new(Side::Client(connection), caught, alpn)
     }
 
-    pub(super) fn server(connection: UnbufferedServerConnection, caught: Arc<Catch>) -> Self {
-        Self::new(Side::Server(connection), caught)
+    pub(super) fn server(connection: UnbufferedServerConnection, caught: Arc<Catch>, alpn: Vec<u8>) -> Self {
+        Self::new(Side::Server(connection), caught, alpn)
     }
 
-    fn new(side: Side, caught: Arc<Catch>) -> Self {
+    fn new(side: Side, caught: Arc<Catch>, alpn: Vec<u8>) -> Self {
         Self {
             side,
             caught,
+            alpn,
             incoming: Vec::new(),
             plain: Vec::new(),
             plain_read: 0,
@@ -116,18 +118,15 @@ impl Machine {
         &self.outgoing[self.outgoing_written..]
     }
 
-    /// The peer's key; only after the handshake, when it is proven.
-    pub(super) fn peer_key(&self) -> Result<PublicKey, TlsError> {
-        let certificates = self.common().peer_certificates().unwrap_or_default();
-        let [certificate] = certificates else {
-            return Err(Error::NoCertificatesPresented.into());
-        };
-        Ok(verify::key_of(certificate)?)
+    /// The peer's key if it has shown an Ed25519 one; only after the handshake, when it is proven.
+    pub(super) fn peer_key(&self) -> Option<PublicKey> {
+        let certificate = self.common().peer_certificates()?.first()?;
+        verify::key_of(certificate).ok()
     }
 
     /// Fails unless both sides named the protocol.
     pub(super) fn check_alpn(&self) -> Result<(), TlsError> {
-        if self.common().alpn_protocol() == Some(ALPN) { Ok(()) } else { Err(TlsError::Alpn) }
+        if self.common().alpn_protocol() == Some(&self.alpn) { Ok(()) } else { Err(TlsError::Alpn) }
     }
 
     /// The exporter master secret; once, after the handshake.

@@ -1,10 +1,15 @@
-//! TLS 1.3 with pinned keys: the only module that names rustls or aws-lc-rs.
+//! TLS 1.3: the only module that names rustls or aws-lc-rs.
 //!
-//! Both sides show a self-signed Ed25519 certificate. The client accepts one key, the server any key (who may enter is
-//! decided after, by its admit hook). X25519MLKEM768 is the only key exchange, so a recording made today is of no use
-//! to tomorrow's quantum computer, and there is nothing to downgrade to. No tickets, no resumption, no 0-RTT: a resumed
-//! handshake would skip the verifier.
+//! Between two Towline peers both sides show a self-signed Ed25519 certificate. The client accepts one key, the server any
+//! key (who may enter is decided after, by its admit hook). X25519MLKEM768 is the only key exchange, so a recording made
+//! today is of no use to tomorrow's quantum computer, and there is nothing to downgrade to. No tickets, no resumption, no
+//! 0-RTT: a resumed handshake would skip the verifier.
+//!
+//! For a bare [`Connection`](crate::connection::Connection) an [`Acceptor`] and a [`Connector`] put the same under any byte
+//! stream, or certificates of an authority for peers that know no keys. The goodbye (close_notify) is sent at an orderly
+//! end and demanded of the peer: a stream without it ends as [`Cut`](crate::connection::ConnectionEnd::Cut).
 
+mod bare;
 mod config;
 mod error;
 mod exporter;
@@ -15,7 +20,8 @@ mod stream;
 mod tests;
 mod verify;
 
+pub use bare::{Acceptor, Connector};
 pub(crate) use config::{ClientTls, ServerTls};
-pub(crate) use error::TlsError;
+pub use error::{TlsError, WrongKey};
 pub(crate) use machine::Exporter;
-pub(crate) use stream::TlsStream;
+pub use stream::TlsStream;

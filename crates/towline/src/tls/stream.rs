@@ -21,10 +21,10 @@ const WRITE_MAX_BYTES: usize = 64 * 1024;
 /// TLS over any byte stream, after the handshake: the peer's key is proven.
 ///
 /// An end of the transport without TLS's goodbye is an error on reading (`UnexpectedEof`); `poll_shutdown` says ours.
-pub(crate) struct TlsStream<S> {
+pub struct TlsStream<S> {
     io: S,
     machine: Machine,
-    peer: PublicKey,
+    peer: Option<PublicKey>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
@@ -39,7 +39,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
     }
 
     async fn handshake(io: S, machine: Machine) -> Result<(Self, Exporter), TlsError> {
-        let mut stream = Self { io, machine, peer: PublicKey([0; 32]) };
+        let mut stream = Self { io, machine, peer: None };
         stream.machine.begin()?;
         let done = std::future::poll_fn(|cx| stream.poll_handshake(cx)).await;
         if done.is_err() {
@@ -48,7 +48,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
         }
         done?;
         stream.machine.check_alpn()?;
-        stream.peer = stream.machine.peer_key()?;
+        stream.peer = stream.machine.peer_key();
         let exporter = stream.machine.take_exporter()?;
         Ok((stream, exporter))
     }
@@ -63,9 +63,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
         }
     }
 
-    /// The peer's key.
-    pub(crate) fn peer(&self) -> PublicKey {
+    /// The peer's key, proven by the handshake; `None` if it showed none or one of another kind than Ed25519, which only
+    /// an authority's word admits.
+    pub fn peer(&self) -> Option<PublicKey> {
         self.peer
+    }
+
+    /// The stream below, for its socket options. Reading or writing there breaks TLS.
+    pub fn get_ref(&self) -> &S {
+        &self.io
+    }
+
+    pub(crate) fn get_mut(&mut self) -> &mut S {
+        &mut self.io
     }
 
     /// Writes what is sealed.

@@ -1,16 +1,11 @@
 //! Taking connections, whatever the system says.
 
 use std::io;
-use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::time::sleep;
 
+use crate::listen;
 use crate::transport::{Carried, MemoryListener};
-
-/// How long to wait after an error that concerns the process and not one connection (EMFILE, ENFILE, ENOMEM): handles
-/// become free only as others close, and asking at once would only burn time.
-const EXHAUSTED_WAIT: Duration = Duration::from_millis(100);
 
 /// One place where connections come from.
 pub(super) enum Listener {
@@ -48,16 +43,8 @@ pub(super) async fn run(mut listener: Listener, mut take: impl FnMut(Carried), m
             Ok(None) => return,
             Err(error) => {
                 failed(&error);
-                if !concerns_one_connection(&error) {
-                    sleep(EXHAUSTED_WAIT).await;
-                }
+                listen::recover(&error).await;
             }
         }
     }
-}
-
-/// The one that was about to come is gone; the next may be fine.
-fn concerns_one_connection(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted, NotConnected};
-    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted | NotConnected)
 }

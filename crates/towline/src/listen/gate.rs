@@ -4,12 +4,34 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex};
 
-use super::Limits;
+/// How many may be inside.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct GateLimits {
+    pub(crate) connections: usize,
+    pub(crate) connections_per_address: usize,
+    pub(crate) handshakes: usize,
+}
+
+/// Why a connection is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// There are as many connections as there may be.
+    TooManyConnections,
+    /// There are as many connections from its address (of its /64 in IPv6) as there may be.
+    TooManyOfAddress,
+    /// There are as many handshakes at once as there may be.
+    TooManyHandshakes,
+    /// Its handshake took too long.
+    HandshakeTimeout,
+    /// Its handshake failed.
+    HandshakeFailed,
+}
 
 /// Counts connections against the limits.
 #[derive(Debug)]
-pub(super) struct Gate {
-    limits: Limits,
+pub(crate) struct Gate {
+    limits: GateLimits,
     inside: Mutex<Inside>,
 }
 
@@ -22,13 +44,13 @@ struct Inside {
 
 /// How a connection may go on.
 #[derive(Debug)]
-pub(super) enum Entry {
+pub(crate) enum Entry {
     /// In full.
     Welcome(Pass),
     /// Over a limit, but there is room for a handshake in which to say so.
-    ToBeRefused(Pass),
+    ToBeRefused(Pass, Refusal),
     /// Not even that.
-    Dropped,
+    Dropped(Refusal),
 }
 
 /// A connection's place; it is given back when dropped.
@@ -40,21 +62,27 @@ pub(crate) struct Pass {
 }
 
 impl Gate {
-    pub(super) fn new(limits: Limits) -> Arc<Self> {
+    pub(crate) fn new(limits: GateLimits) -> Arc<Self> {
         Arc::new(Self { limits, inside: Mutex::default() })
     }
 
-    pub(super) fn enter(self: &Arc<Self>, address: Option<IpAddr>) -> Entry {
+    pub(crate) fn enter(self: &Arc<Self>, address: Option<IpAddr>) -> Entry {
         let address = address.map(neighbourhood);
         let mut inside = self.inside.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if inside.handshakes >= self.limits.handshakes {
-            return Entry::Dropped;
+            return Entry::Dropped(Refusal::TooManyHandshakes);
         }
         let here = address.map_or(0, |address| inside.by_address.get(&address).copied().unwrap_or(0));
-        let welcome = inside.connections < self.limits.connections && here < self.limits.connections_per_address;
+        let refusal = if here >= self.limits.connections_per_address {
+            Some(Refusal::TooManyOfAddress)
+        } else {
+            (inside.connections >= self.limits.connections).then_some(Refusal::TooManyConnections)
+        };
         // A flood from one address gets as many goodbyes as it may have connections, then silence.
-        if !welcome && here >= 2 * self.limits.connections_per_address {
-            return Entry::Dropped;
+        if let Some(refusal) = refusal
+            && here >= 2 * self.limits.connections_per_address
+        {
+            return Entry::Dropped(refusal);
         }
         inside.connections += 1;
         inside.handshakes += 1;
@@ -63,11 +91,14 @@ impl Gate {
         }
         drop(inside);
         let pass = Pass { gate: self.clone(), address, in_handshake: true };
-        if welcome { Entry::Welcome(pass) } else { Entry::ToBeRefused(pass) }
+        match refusal {
+            None => Entry::Welcome(pass),
+            Some(refusal) => Entry::ToBeRefused(pass, refusal),
+        }
     }
 
     /// Connections and handshakes now.
-    pub(super) fn inside(&self) -> (usize, usize) {
+    pub(crate) fn inside(&self) -> (usize, usize) {
         let inside = self.inside.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         (inside.connections, inside.handshakes)
     }
@@ -75,7 +106,7 @@ impl Gate {
 
 impl Pass {
     /// The handshake is through.
-    pub(super) fn handshake_done(&mut self) {
+    pub(crate) fn handshake_done(&mut self) {
         if std::mem::take(&mut self.in_handshake) {
             self.gate.inside.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).handshakes -= 1;
         }
@@ -110,7 +141,7 @@ mod tests {
     use super::*;
 
     fn gate(connections: usize, connections_per_address: usize, handshakes: usize) -> Arc<Gate> {
-        Gate::new(Limits { connections, connections_per_address, handshakes, ..Limits::default() })
+        Gate::new(GateLimits { connections, connections_per_address, handshakes })
     }
 
     #[test]
@@ -120,10 +151,10 @@ mod tests {
         let first = gate.enter(one);
         let second = gate.enter(one);
         assert!(matches!((&first, &second), (Entry::Welcome(_), Entry::Welcome(_))));
-        assert!(matches!(gate.enter(one), Entry::ToBeRefused(_)), "one address");
+        assert!(matches!(gate.enter(one), Entry::ToBeRefused(_, Refusal::TooManyOfAddress)), "one address");
         let third = gate.enter(two);
         assert!(matches!(third, Entry::Welcome(_)));
-        assert!(matches!(gate.enter(two), Entry::ToBeRefused(_)), "in all");
+        assert!(matches!(gate.enter(two), Entry::ToBeRefused(_, Refusal::TooManyConnections)), "in all");
         drop(first);
         assert!(matches!(gate.enter(two), Entry::Welcome(_)));
         drop((second, third));
@@ -134,7 +165,7 @@ mod tests {
     fn too_many_handshakes_are_dropped_until_one_is_through() {
         let gate = gate(10, 10, 1);
         let Entry::Welcome(mut pass) = gate.enter(None) else { panic!() };
-        assert!(matches!(gate.enter(None), Entry::Dropped));
+        assert!(matches!(gate.enter(None), Entry::Dropped(Refusal::TooManyHandshakes)));
         pass.handshake_done();
         assert!(matches!(gate.enter(None), Entry::Welcome(_)));
     }

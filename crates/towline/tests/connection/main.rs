@@ -1,0 +1,8 @@
+//! Connections over real streams and drivers, through the public interface alone.
+
+mod hostile;
+mod own_driver;
+mod runtimes;
+mod secure;
+mod support;
+mod urgent_byte;

@@ -143,6 +143,10 @@ impl Encoder for Delimited {
         out.put(self.finder.needle());
         Ok(())
     }
+
+    fn weight_bytes(message: &Bytes) -> usize {
+        message.len()
+    }
 }
 
 impl Framing for Delimited {

@@ -150,8 +150,7 @@ impl LengthPrefixed {
     /// Messages of at most `max_bytes`, or as many as the prefix can say if that is less.
     pub const fn new(prefix: Prefix, max_bytes: usize) -> Self {
         let most = prefix.max_length();
-        let max_bytes = if (max_bytes as u64) < most { max_bytes } else { most as usize };
-        Self { prefix, limit: Limit::new(max_bytes) }
+        Self { prefix, limit: Limit::new(if most < max_bytes as u64 { most as usize } else { max_bytes }) }
     }
 
     /// Messages of at most `max_bytes` behind four bytes, most significant first: the usual network order.
@@ -205,9 +204,8 @@ impl Encoder for LengthPrefixed {
         Ok(())
     }
 
-    /// The usual prefix and the message: that of another prefix differs by a few bytes.
     fn weight_bytes(message: &Bytes) -> usize {
-        size_of::<u32>() + message.len()
+        PREFIX_MAX_BYTES + message.len()
     }
 }
 

@@ -37,4 +37,8 @@ impl<In: prost::Message + Default, Out: prost::Message> Content for Prost<In, Ou
         value.encode_raw(bytes); // a vector has room for all of it
         Ok(())
     }
+
+    fn weight_bytes(value: &Out) -> usize {
+        value.encoded_len()
+    }
 }

@@ -29,4 +29,8 @@ impl Encoder for Raw {
         out.put_whole(message);
         Ok(())
     }
+
+    fn weight_bytes(message: &Bytes) -> usize {
+        message.len()
+    }
 }

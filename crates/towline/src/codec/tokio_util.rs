@@ -1,7 +1,7 @@
 //! Codecs of `tokio_util::codec` here, and codecs from here there.
 
 use std::fmt;
-use std::io::{self, IoSlice};
+use std::io;
 use std::marker::PhantomData;
 
 use bytes::{Buf, BytesMut};
@@ -9,9 +9,6 @@ use tokio_util::codec as theirs;
 
 use super::{Decoder, Encoder, Verdict};
 use crate::pump::Outbox;
-
-/// Slices copied in one turn; any number would do.
-const SLICES_AT_ONCE: usize = 64;
 
 /// A codec of `tokio_util` as a codec of a [`Connection`](crate::connection::Connection); `Item` is what it writes.
 ///
@@ -156,11 +153,9 @@ impl<C: Encoder, F, T> theirs::Encoder<C::Message> for ToTokio<C, F, T> {
     fn encode(&mut self, message: C::Message, bytes: &mut BytesMut) -> Result<(), Self::Error> {
         self.codec.encode(message, &mut self.out).map_err(ToTokioError::Codec)?;
         while !self.out.is_empty() {
-            let mut slices = [IoSlice::new(&[]); SLICES_AT_ONCE];
-            let count = self.out.slices(&mut slices);
-            slices[..count].iter().for_each(|slice| bytes.extend_from_slice(slice));
-            let taken = slices[..count].iter().map(|slice| slice.len()).sum();
-            self.out.advance(taken);
+            let count = self.out.first().len();
+            bytes.extend_from_slice(self.out.first());
+            self.out.advance(count);
         }
         Ok(())
     }

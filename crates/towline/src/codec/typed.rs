@@ -32,6 +32,11 @@ pub trait Content {
     /// # Errors
     /// The format cannot say such a value.
     fn write(value: &Self::Out, bytes: &mut Vec<u8>) -> Result<(), Self::Error>;
+
+    /// About how many bytes a value holds while it waits, as [`Encoder::weight_bytes`].
+    fn weight_bytes(_value: &Self::Out) -> usize {
+        size_of::<Self::Out>()
+    }
 }
 
 /// Why bytes are no message of the type, or a message cannot be written.
@@ -99,5 +104,9 @@ impl<F: Framing, C: Content> Encoder for Typed<F, C> {
             return Ok(self.framing.put(&self.written, out)?);
         }
         Ok(self.framing.encode(Bytes::from(std::mem::take(&mut self.written)), out)?)
+    }
+
+    fn weight_bytes(message: &C::Out) -> usize {
+        C::weight_bytes(message)
     }
 }

@@ -25,14 +25,12 @@ impl Reactor<LengthPrefixed> for Echo {
     }
 }
 
-fn codec() -> LengthPrefixed {
-    LengthPrefixed::u32(1 << 20)
-}
+const CODEC: LengthPrefixed = LengthPrefixed::u32(1 << 20);
 
 #[tokio::test]
 async fn a_connection_echoes_every_size_and_ends_with_done() {
     let (mut near, far) = duplex(10_000);
-    let (sender, connection) = Connection::new(far, codec(), Echo, ConnectionConfig::default());
+    let (sender, connection) = Connection::new(far, CODEC, Echo, ConnectionConfig::default());
     let task = tokio::spawn(connection);
     sender.send(Bytes::from_static(b"hi")).await.unwrap();
     let mut first = [0; 6];
@@ -57,7 +55,7 @@ async fn a_connection_echoes_every_size_and_ends_with_done() {
 async fn a_connection_ends_with_the_reason() {
     let run = async |bytes: &[u8]| {
         let (mut near, far) = duplex(10_000);
-        let (_sender, connection) = Connection::new(far, codec(), Echo, ConnectionConfig::default());
+        let (_sender, connection) = Connection::new(far, CODEC, Echo, ConnectionConfig::default());
         near.write_all(bytes).await.unwrap();
         drop(near);
         connection.await
@@ -70,7 +68,7 @@ async fn a_connection_ends_with_the_reason() {
 #[tokio::test]
 async fn a_peer_that_never_reads_stops_the_reading_and_not_the_memory() {
     let (mut near, far) = duplex(64);
-    let (_sender, connection) = Connection::new(far, codec(), Echo, ConnectionConfig::default());
+    let (_sender, connection) = Connection::new(far, CODEC, Echo, ConnectionConfig::default());
     let mut connection = tokio::spawn(connection);
     let message = [&[0, 0, 0x10, 0][..], &[1; 4096]].concat();
     let flood = async {
@@ -138,7 +136,7 @@ type Plain = Connection<DuplexStream, LengthPrefixed, Deaf>;
 fn stalled(queue_messages: usize) -> (DuplexStream, Sender<Bytes>, Plain) {
     let (near, far) = duplex(40 * 1024);
     let config = ConnectionConfig { queue_messages, queue_bytes: 1 << 30, ..Default::default() };
-    let (sender, mut connection) = Connection::new(far, codec(), Deaf, config);
+    let (sender, mut connection) = Connection::new(far, CODEC, Deaf, config);
     assert!(turn(&mut connection).is_pending());
     (near, sender, connection)
 }
@@ -265,12 +263,12 @@ async fn urgent_messages_overtake_all_that_waits_and_have_room_of_their_own() {
 async fn what_waits_is_bounded_in_bytes_and_one_message_alone_may_be_larger() {
     let (_near, far) = duplex(16);
     let config = ConnectionConfig { queue_bytes: 1_000, ..Default::default() };
-    let (sender, connection) = Connection::new(far, codec(), Deaf, config);
+    let (sender, connection) = Connection::new(far, CODEC, Deaf, config);
     sender.try_send(Bytes::from(vec![0; 5_000])).unwrap();
     assert!(matches!(sender.try_send(Bytes::new()), Err(SendError::Full(_))));
     drop(connection);
     let (_near, far) = duplex(16);
-    let (sender, _connection) = Connection::new(far, codec(), Deaf, config);
+    let (sender, _connection) = Connection::new(far, CODEC, Deaf, config);
     // 4 + 246 bytes each: four fit to the byte.
     for _ in 0..4 {
         sender.try_send(Bytes::from(vec![0; 246])).unwrap();
@@ -362,7 +360,7 @@ impl Reactor<LengthPrefixed> for Fountain {
 #[tokio::test]
 async fn the_reactor_s_own_work_stops_when_the_peer_stops_reading() {
     let (mut near, far) = duplex(40 * 1024);
-    let mut connection = Connection::answering(far, codec(), Fountain(0), ConnectionConfig::default());
+    let mut connection = Connection::answering(far, CODEC, Fountain(0), ConnectionConfig::default());
     for _ in 0..100 {
         assert!(turn(&mut connection).is_pending());
     }
@@ -377,8 +375,8 @@ async fn the_reactor_s_own_work_stops_when_the_peer_stops_reading() {
 async fn two_sides_that_only_send_do_not_wait_for_each_other() {
     let (near, far) = duplex(1_000);
     let config = ConnectionConfig::default();
-    let (to_far, near) = Connection::new(near, codec(), Deaf, config);
-    let (to_near, far) = Connection::new(far, codec(), Deaf, config);
+    let (to_far, near) = Connection::new(near, CODEC, Deaf, config);
+    let (to_near, far) = Connection::new(far, CODEC, Deaf, config);
     let send = async |sender: &Sender<Bytes>| {
         for number in 0..100 {
             sender.send(numbered(number)).await.unwrap();
@@ -399,7 +397,7 @@ async fn two_sides_that_only_send_do_not_wait_for_each_other() {
 #[tokio::test]
 async fn what_was_asked_before_the_peer_s_end_is_answered() {
     let (mut near, far) = duplex(10_000);
-    let task = tokio::spawn(Connection::answering(far, codec(), Echo, ConnectionConfig::default()));
+    let task = tokio::spawn(Connection::answering(far, CODEC, Echo, ConnectionConfig::default()));
     near.write_all(b"\0\0\0\x02hi\0\0\0\x02ho").await.unwrap();
     near.shutdown().await.unwrap();
     let mut got = Vec::new();
@@ -421,7 +419,7 @@ async fn a_million_small_messages_let_others_run() {
             ControlFlow::Continue(())
         }
     }
-    let mut connection = Connection::answering(far, codec(), Count(0), ConnectionConfig::default());
+    let mut connection = Connection::answering(far, CODEC, Count(0), ConnectionConfig::default());
     let (mut turns, mut before) = (0, 0);
     while connection.reactor().0 < 1_000_000 {
         assert!(turn(&mut connection).is_pending());
@@ -436,7 +434,7 @@ async fn a_million_small_messages_let_others_run() {
 #[tokio::test(start_paused = true)]
 async fn an_idle_connection_gives_its_memory_back() {
     let (mut near, far) = duplex(1 << 20);
-    let (sender, connection) = Connection::new(far, codec(), Deaf, ConnectionConfig::default());
+    let (sender, connection) = Connection::new(far, CODEC, Deaf, ConnectionConfig::default());
     let mut connection = Box::pin(connection);
     for _ in 0..1_000 {
         sender.try_send(Bytes::from_static(&[7; 32])).unwrap();
@@ -467,7 +465,7 @@ async fn timeouts_end_it_by_name_and_not_before() {
             }
             std::future::pending::<()>().await;
         };
-        let connection = Connection::answering(far, codec(), Echo, config);
+        let connection = Connection::answering(far, CODEC, Echo, config);
         let begun = Instant::now();
         tokio::select! {
             end = connection => (end, begun.elapsed().as_secs()),

@@ -12,6 +12,7 @@ use towline_proto::wire::close::CloseCode;
 
 /// Explain a code: what has happened and what to do
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  towline explain offline\n  towline explain 11")]
 pub(crate) struct Explain {
     /// A word such as `offline` or `wrong-key`, or an exit code; without one, all of them are listed
     code: Option<String>,

@@ -9,5 +9,7 @@ mod documents;
 mod ending;
 mod hostile;
 mod json;
+mod leaving;
 mod policy;
+mod proof;
 mod recipients;

@@ -145,7 +145,7 @@ pub(super) fn hub_layers(home: &Home, file: Option<&Path>) -> Result<Layers, Fai
     Ok(layers.with_environment(|name| std::env::var(name).ok())?)
 }
 
-/// A value as `config show` prints it: TOML for people, a value of its own type for programs.
+/// A value as `config show` prints it: plain text for people, of its own type for programs.
 #[derive(Clone, Debug, Serialize)]
 struct Shown {
     option: String,
@@ -156,6 +156,10 @@ struct Shown {
 impl Shown {
     fn new(option: &str, value: impl Into<toml::Value>, origin: impl Display) -> Self {
         Self { option: option.into(), value: value.into(), origin: origin.to_string() }
+    }
+
+    fn words(&self) -> String {
+        self.value.as_str().map_or_else(|| self.value.to_string(), str::to_owned)
     }
 
     fn setting(whose: &str, setting: &Setting) -> Self {
@@ -192,14 +196,14 @@ fn device(home: &Home) -> Result<Vec<Shown>, Failure> {
 }
 
 fn plain(shown: &[Shown]) -> String {
-    let lines: Vec<String> = shown.iter().map(|one| format!("{} = {}", one.option, one.value)).collect();
+    let lines: Vec<String> = shown.iter().map(|one| format!("{} = {}", one.option, one.words())).collect();
     lines.join("\n")
 }
 
 fn with_origins(shown: &[Shown]) -> String {
     let mut table = Table::new(["option", "value", "origin"]);
     for one in shown {
-        table.row([one.option.clone(), one.value.to_string(), one.origin.clone()]);
+        table.row([one.option.clone(), one.words(), one.origin.clone()]);
     }
     table.to_string()
 }

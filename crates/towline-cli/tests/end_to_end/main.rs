@@ -3,6 +3,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod addresses;
 mod asking;
 mod devices;
 mod documents;
@@ -11,5 +12,7 @@ mod hostile;
 mod json;
 mod leaving;
 mod policy;
+mod progress;
 mod proof;
 mod recipients;
+mod tree;

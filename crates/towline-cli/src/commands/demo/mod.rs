@@ -47,6 +47,7 @@ impl Demo {
             Ok(report) => report,
             Err(failure) => {
                 stage.tell_logs();
+                stage.close();
                 return Err(failure);
             }
         };

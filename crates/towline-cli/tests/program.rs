@@ -276,3 +276,13 @@ fn a_commands_page_has_its_exit_codes_and_the_programs_page_the_environment() {
     assert!(who.contains("EXIT STATUS") && !who.contains("quota or size") && send.contains("quota or size"), "{who}");
     assert_eq!(whole.matches("no such device, message or file").count(), 1, "the table stands once");
 }
+
+#[test]
+fn a_rules_program_that_is_not_there_is_warned_of() {
+    let home = Home::new();
+    let rule = |program: &str| format!("[[rule]]\nname = \"{program}\"\ncommand = [\"{program}\", \"{{file}}\"]\n");
+    home.write("device/agent.toml", rule("/bin/true") + &rule("/nowhere/lp"));
+    let ran = home.run(&["config", "check"]);
+    let line = "warning: rule `/nowhere/lp`: /nowhere/lp is not there, or may not be executed\n";
+    assert_eq!((ran.exit, ran.stderr.as_str()), (Some(0), line), "{ran:?}");
+}

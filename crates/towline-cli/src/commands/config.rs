@@ -97,8 +97,11 @@ fn check(context: &Context, files: Vec<PathBuf>, kind: Option<FileKind>) -> Outc
     let mut checked = Vec::new();
     for path in files {
         let kind = kind.map_or_else(|| FileKind::of(&path), Ok)?;
-        check_one(context, &path, kind)?;
-        checked.push(serde_json::json!({ "file": path, "kind": kind }));
+        let warnings = check_one(context, &path, kind)?;
+        if !context.out.is_json() {
+            warnings.iter().for_each(|warning| context.out.note(format!("warning: {warning}")));
+        }
+        checked.push(serde_json::json!({ "file": path, "kind": kind, "warnings": warnings }));
         if !context.out.is_json() {
             context.out.result(format!("{}: good", path.display()), &());
         }
@@ -113,19 +116,20 @@ fn existing(home: &Home) -> Vec<PathBuf> {
     [home.hub_config(), home.device_config(), home.agent_config()].into_iter().filter(|path| path.exists()).collect()
 }
 
-fn check_one(context: &Context, path: &Path, kind: FileKind) -> Result<(), Failure> {
+/// Reads the file as its program would; what is only likely to be wrong comes back as warnings.
+fn check_one(context: &Context, path: &Path, kind: FileKind) -> Result<Vec<String>, Failure> {
     if !path.exists() {
         return Err(Failure::new(Exit::NotFound, format!("there is no file {}", path.display())));
     }
     match kind {
-        FileKind::Hub => hub(&context.home, Some(path)).map(drop),
+        FileKind::Hub => drop(hub(&context.home, Some(path))?),
+        FileKind::Device => drop(strict::load::<DeviceConfig>(path)?),
         FileKind::Agent => {
             let text = strict::read(path)?;
-            AgentConfig::check(&context.home.device(), path, &text)?;
-            Ok(())
+            return Ok(AgentConfig::check(&context.home.device(), path, &text)?.warnings());
         }
-        FileKind::Device => Ok(strict::load::<DeviceConfig>(path).map(drop)?),
     }
+    Ok(Vec::new())
 }
 
 /// The hub's configuration: defaults, then the file (this home's, if it exists and no other is named), then the environment.

@@ -55,6 +55,8 @@ pub(crate) struct State {
     pub(crate) opened: VecDeque<(StreamKey, Lane)>,
     pub(crate) links: Vec<LinkInfo>,
     pub(crate) ended: Option<Ended>,
+    /// The task is gone: its last words have left, or the time for them is over.
+    pub(crate) parted: bool,
     /// The close that an orderly end waits to send; nothing new is taken any more.
     pub(crate) closing: Option<Close>,
     /// What the peer must still be told about an end that did not wait for the core to say it.
@@ -89,6 +91,7 @@ impl Shared {
             opened: VecDeque::new(),
             links: Vec::new(),
             ended: None,
+            parted: false,
             closing: None,
             last_word: None,
             undecided: Vec::new(),
@@ -150,6 +153,17 @@ impl Shared {
     /// Waits for the session's end and says why.
     pub(crate) async fn until_over(&self) -> Ended {
         wait(&self.over, || self.lock().ended.clone()).await
+    }
+
+    /// Waits until the task is gone.
+    pub(crate) async fn until_parted(&self) {
+        wait(&self.over, || self.lock().parted.then_some(())).await;
+    }
+
+    /// The task goes.
+    pub(crate) fn part(&self) {
+        self.lock().parted = true;
+        self.over.notify_waiters();
     }
 
     /// Takes every event out of the core and rings the bells.

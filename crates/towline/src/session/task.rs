@@ -257,5 +257,6 @@ impl Drop for SessionTask {
     fn drop(&mut self) {
         let close = Close::new(towline_proto::wire::close::CloseCode::Internal).with_text("the session's task is gone");
         self.end(EndReason::Closed(close));
+        self.shared.part();
     }
 }

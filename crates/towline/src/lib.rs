@@ -40,6 +40,7 @@
 //! layer, for any wire format), [`session`], [`client`], [`server`]. The protocol itself is pure and lives in `towline-proto`.
 
 mod backoff;
+pub mod call;
 pub mod client;
 pub mod codec;
 pub mod connection;

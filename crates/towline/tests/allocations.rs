@@ -13,7 +13,7 @@ use towline::connection::{Connection, ConnectionConfig, Reactor, Replies, Sender
 /// Rounds in which the buffers must have come to their size.
 const ROUNDS_MAX: usize = 30;
 
-const CODEC: LengthPrefixed = LengthPrefixed { max_bytes: 1 << 20 };
+const CODEC: LengthPrefixed = LengthPrefixed::u32(1 << 20);
 
 /// Counts what comes and answers with a word that lies in the program.
 struct Answer(u64, bool);

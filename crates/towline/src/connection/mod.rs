@@ -23,7 +23,7 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> std::io::Result<()> {
 //! let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-//! let codec = LengthPrefixed { max_bytes: 65_536 };
+//! let codec = LengthPrefixed::u32(65_536);
 //! # let address = listener.local_addr()?;
 //! # let client = tokio::spawn(tokio::net::TcpStream::connect(address));
 //! let (stream, _) = listener.accept().await?;
@@ -58,7 +58,7 @@
 //! #     }
 //! # }
 //! # let (stream, far) = tokio::io::duplex(1024);
-//! let codec = LengthPrefixed { max_bytes: 65_536 };
+//! let codec = LengthPrefixed::u32(65_536);
 //! # tokio::spawn(Connection::answering(far, codec, Echo, Default::default()));
 //! let (sender, connection) = Connection::new(stream, codec, Print, Default::default());
 //! let task = tokio::spawn(connection);

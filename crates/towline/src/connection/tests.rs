@@ -8,7 +8,7 @@ use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
 use super::*;
-use crate::codec::{LengthPrefixed, TooLong};
+use crate::codec::{FrameError, LengthPrefixed};
 
 /// Echoes, and ends at an empty message.
 struct Echo;
@@ -25,7 +25,7 @@ impl Reactor<LengthPrefixed> for Echo {
     }
 }
 
-const CODEC: LengthPrefixed = LengthPrefixed { max_bytes: 1 << 20 };
+const CODEC: LengthPrefixed = LengthPrefixed::u32(1 << 20);
 
 #[tokio::test]
 async fn a_connection_echoes_every_size_and_ends_with_done() {
@@ -62,7 +62,7 @@ async fn a_connection_ends_with_the_reason() {
     };
     assert!(matches!(run(b"").await, ConnectionEnd::PeerClosed));
     assert!(matches!(run(b"\0\0\0\x09half").await, ConnectionEnd::Cut));
-    assert!(matches!(run(&[0xff; 4]).await, ConnectionEnd::Invalid(TooLong { .. })));
+    assert!(matches!(run(&[0xff; 4]).await, ConnectionEnd::Invalid(FrameError::TooLong { .. })));
 }
 
 #[tokio::test]

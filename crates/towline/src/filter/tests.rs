@@ -10,7 +10,7 @@ use super::*;
 use crate::codec::LengthPrefixed;
 use crate::connection::{Connection, ConnectionConfig, ConnectionEnd, Reactor, Replies, Timeout, maintain};
 
-const CODEC: LengthPrefixed = LengthPrefixed { max_bytes: 1 << 20 };
+const CODEC: LengthPrefixed = LengthPrefixed::u32(1 << 20);
 
 struct Echo;
 

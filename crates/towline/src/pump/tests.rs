@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::outbox::{FULL_BYTES, GATHER_BELOW_BYTES};
 use super::*;
-use crate::codec::{Decoder, LengthPrefixed, TooLong, Verdict};
+use crate::codec::{Decoder, FrameError, LengthPrefixed, Verdict};
 
 /// Messages are one length byte and that many bytes; 255 means: skip the next 1,000; 254 is invalid.
 #[derive(Default)]
@@ -102,9 +102,9 @@ fn small_pieces_are_gathered_and_large_ones_written_in_place() {
 
 #[test]
 fn four_gib_announced_are_refused_before_any_memory() {
-    let mut codec = LengthPrefixed { max_bytes: 1 << 20 };
+    let mut codec = LengthPrefixed::u32(1 << 20);
     let verdict = codec.decode(&[0xff, 0xff, 0xff, 0xff]);
-    assert_eq!(verdict, Err(TooLong { bytes: u64::from(u32::MAX), max_bytes: 1 << 20 }));
+    assert_eq!(verdict, Err(FrameError::TooLong { bytes: u64::from(u32::MAX), max_bytes: 1 << 20 }));
     assert_eq!(codec.decode(&[0, 0x10, 0, 0]), Ok(Verdict::Need(1 << 20)));
     assert!(codec.decode(&[0, 0x10, 0, 1]).is_err());
 }

@@ -5,14 +5,14 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
-use towline::codec::{LengthPrefixed, TooLong};
+use towline::codec::{FrameError, LengthPrefixed};
 use towline::connection::{Connection, ConnectionConfig, ConnectionEnd, Timeout};
 
 use crate::support::{Echo, tcp_pair};
 
-const CODEC: LengthPrefixed = LengthPrefixed { max_bytes: 1 << 20 };
+const CODEC: LengthPrefixed = LengthPrefixed::u32(1 << 20);
 
-type End = ConnectionEnd<TooLong, TooLong>;
+type End = ConnectionEnd<FrameError, FrameError>;
 
 fn strict() -> ConnectionConfig {
     let mut config = ConnectionConfig::default();
@@ -46,7 +46,7 @@ async fn a_silent_peer() {
 async fn a_peer_of_one_byte_at_a_time() {
     let end = end_of(async |mut near| {
         let _ = near.write_all(&[0, 0, 1, 0]).await;
-        while near.write_all(&[b'x']).await.is_ok() {
+        while near.write_all(b"x").await.is_ok() {
             sleep(Duration::from_millis(50)).await;
         }
     });
@@ -68,7 +68,7 @@ async fn a_peer_that_announces_four_gib() {
         let _ = near.write_all(&[0xff; 4]).await;
         let _ = near.read(&mut [0]).await;
     });
-    assert!(matches!(end.await, End::Invalid(TooLong { bytes: 0xffff_ffff, .. })));
+    assert!(matches!(end.await, End::Invalid(FrameError::TooLong { bytes: 0xffff_ffff, .. })));
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use tokio::net::{TcpListener, TcpStream};
 use towline::codec::LengthPrefixed;
 use towline::connection::{Reactor, Replies};
 
-pub(crate) const CODEC: LengthPrefixed = LengthPrefixed { max_bytes: 80 << 20 };
+pub(crate) const CODEC: LengthPrefixed = LengthPrefixed::u32(80 << 20);
 
 /// Sends everything back.
 pub(crate) struct Echo;

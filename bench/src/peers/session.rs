@@ -1,0 +1,89 @@
+//! Ours: a whole session, which has TLS with keys of both sides, lanes, credit and confirmations.
+
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+use towline::{Client, ClientConfig, Close, CloseCode, Identity, Lane, Plugin, Server, Session};
+
+use super::{Held, all, payload};
+use crate::job::{Job, Load};
+use crate::meter::{Meter, Pace, Tally, Until};
+use crate::roles::{Fault, Greeting};
+
+struct Served(Job, Arc<Tally>);
+
+impl Plugin for Served {
+    async fn session(&self, session: Session) {
+        let mut meter = Meter::new(&self.1);
+        while let Ok(message) = session.recv(Lane::NORMAL).await {
+            meter.message();
+            if self.0.load != Load::OneWay && session.send(Lane::NORMAL, message).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+pub async fn serve(job: Job, tally: &Arc<Tally>) -> Result<Greeting, Fault> {
+    let identity = Arc::new(Identity::generate());
+    let mut limits = towline::Limits::default();
+    // All come from one address here.
+    limits.connections_per_address = limits.connections;
+    let server = Server::builder(identity.clone()).listen("127.0.0.1:0").limits(limits);
+    let server = server.serve(Served(job, tally.clone())).await?;
+    let address = server.local_addrs()[0];
+    // It serves as long as the process lives.
+    std::mem::forget(server);
+    Ok(Greeting { address, trust: identity.key_hash().to_string() })
+}
+
+pub async fn drive(job: Job, greeting: &Greeting, tally: &Arc<Tally>) -> Result<Held, Fault> {
+    let own = Arc::new(Identity::generate());
+    let key = greeting.trust.parse().map_err(|_| "the greeting names no key")?;
+    let mut sessions = Vec::new();
+    for _ in 0..job.connections {
+        let client = Client::new(own.clone(), key, vec![greeting.address.to_string()], ClientConfig::default());
+        sessions.push(client.connect().await?);
+    }
+    let mut tasks = JoinSet::new();
+    for session in sessions {
+        tasks.spawn(drive_one(job, session, tally.clone()));
+    }
+    Ok(Box::new(all(tasks).await?))
+}
+
+async fn drive_one(job: Job, session: Session, tally: Arc<Tally>) -> Result<Session, Fault> {
+    let message = payload(&job);
+    match job.load {
+        Load::OneWay => {
+            let mut until = Until::new(&job);
+            while until.goes_on() {
+                session.send(Lane::NORMAL, message.clone()).await?;
+            }
+            // Only what the peer has counts.
+            session.send_confirmed(Lane::NORMAL, message).await?;
+        }
+        Load::RoundTrips { in_flight } => {
+            let mut pace = Pace::new(&job, &tally);
+            for _ in 0..in_flight {
+                pace.request();
+                session.send(Lane::NORMAL, message.clone()).await?;
+            }
+            while !pace.is_over() {
+                session.recv(Lane::NORMAL).await?;
+                if pace.answer() {
+                    session.send(Lane::NORMAL, message.clone()).await?;
+                }
+            }
+        }
+        Load::Idle => {
+            session.send(Lane::NORMAL, message).await?;
+            session.recv(Lane::NORMAL).await?;
+        }
+    }
+    if job.load != Load::Idle {
+        session.close(Close::new(CloseCode::Done));
+        session.closed().await;
+    }
+    Ok(session)
+}

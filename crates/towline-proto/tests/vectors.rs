@@ -167,7 +167,10 @@ fn call_packets_are_those_of_the_vectors() {
         means["call"] = json!(100 * number);
         let packet = Packet { call: CallId(100 * number as u64), part };
         let mut bytes = Vec::new();
-        let put = |item: &&[u8], out: &mut Vec<u8>| Ok::<_, ()>(out.extend_from_slice(item));
+        let put = |item: &&[u8], out: &mut Vec<u8>| {
+            out.extend_from_slice(item);
+            Ok::<_, ()>(())
+        };
         packet.encode(&mut bytes, put).unwrap();
         assert_eq!(Packet::decode(&bytes), Ok(packet), "{name}");
         (name, means, bytes)

@@ -10,7 +10,7 @@ use clap::Args;
 use std::io::Read;
 use std::path::PathBuf;
 use std::time::Duration;
-use towline::{Session, Ticket};
+use towline::{Client, ClientConfig, Session, Ticket};
 use towline_proto::ids::DeviceName;
 
 /// The longest ticket that is read from a file or from standard input, in bytes: far above any that a hub makes.
@@ -35,7 +35,7 @@ impl Join {
     pub(super) async fn run(self, context: &Context) -> Outcome {
         let ticket = self.ticket()?;
         let identity = device::identity(&context.home)?;
-        let client = hub_link::client(&identity, ticket.hub, ticket.hosts.clone());
+        let client = Client::new(identity.clone(), ticket.hub, ticket.hosts.clone(), ClientConfig::default());
         let session = client.connect().await.map_err(|error| hub_link::failure(&error, &ticket.hosts))?;
         let name = spend(&session, &ticket).await?;
         DeviceConfig::of(&ticket, &name).save(&context.home)?;

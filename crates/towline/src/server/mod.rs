@@ -1,5 +1,6 @@
 //! The side that is connected to: listeners, limits, admission, the table of sessions.
 
+mod bind;
 mod counters;
 mod enter;
 mod gate;
@@ -11,7 +12,6 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use towline_proto::limits::HANDSHAKE_TIMEOUT;
@@ -109,7 +109,7 @@ impl Server {
 }
 
 impl ServerBuilder {
-    /// Listens there too (`address:port`; port 0 takes a free one).
+    /// Listens there too (`address:port`; port 0 takes a free one). `[::]` is IPv6 alone: say `0.0.0.0`, too, for both.
     #[must_use]
     pub fn listen(mut self, address: impl Into<String>) -> Self {
         self.listen.push(address.into());
@@ -145,7 +145,7 @@ impl ServerBuilder {
         let mut listeners: Vec<_> = self.memory.into_iter().map(Listener::Memory).collect();
         let mut addresses = Vec::new();
         for address in &self.listen {
-            let listener = TcpListener::bind(address)
+            let listener = bind::bind(address)
                 .await
                 .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))?;
             addresses.push(listener.local_addr()?);

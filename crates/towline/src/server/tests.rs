@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use towline_proto::ids::Lane;
 use towline_proto::session::handshake::{self, Offer};
 

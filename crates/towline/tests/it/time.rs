@@ -43,7 +43,7 @@ async fn noticed_after(probe_period: Duration) -> Duration {
         while let Ok((mut near, _)) = listener.accept().await {
             let mut swallowed = swallowed.clone();
             held.push(tokio::spawn(async move {
-                let mut far = tokio::net::TcpStream::connect(target).await.unwrap();
+                let Ok(mut far) = tokio::net::TcpStream::connect(target).await else { return };
                 tokio::select! {
                     _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
                     _ = swallowed.changed() => std::future::pending().await,

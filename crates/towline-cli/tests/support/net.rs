@@ -78,17 +78,15 @@ impl Net {
     /// Makes the NAT forget a connection on which nothing was said for so long. What comes on a forgotten one is lost,
     /// whatever side it comes from.
     pub fn forget_after(&self, silence: Duration) -> Result<(), &'static str> {
-        let rules = format!(
-            "table ip forgetful {{
-                chain through {{ type filter hook forward priority 1; ct state invalid drop; }}
-                chain in {{ type filter hook input priority 1; tcp dport != 0 drop; }}
-            }}"
-        );
+        let rules = "table ip forgetful {
+            chain through { type filter hook forward priority 1; ct state invalid drop; }
+            chain in { type filter hook input priority 1; tcp dport != 0 drop; }
+        }";
         let settings = [format!("tcp_timeout_established={}", silence.as_secs()), "tcp_loose=0".into()];
         let set = settings.iter().all(|setting| {
             self.at_router(&["sysctl", "-qw", &format!("net.netfilter.nf_conntrack_{setting}")]).is_some()
         });
-        let done = set && self.nft(&rules).is_some();
+        let done = set && self.nft(rules).is_some();
         done.then_some(()).ok_or("a NAT that forgets cannot be made here")
     }
 

@@ -152,3 +152,21 @@ fn a_device_behind_a_nat_without_inbound_is_reached_and_on_a_changed_address_aga
     println!("reached on a changed address {:.1} s after the change", took.as_secs_f64());
     assert!(took < Duration::from_secs(10), "{took:?}");
 }
+
+#[test]
+fn a_link_is_kept_until_the_hub_answers_on_the_new_address() {
+    let net = match Net::build() {
+        Ok(net) if net.block_second_address(true) => net,
+        Ok(_) => return println!("skipped, packets cannot be filtered here (needs nftables)"),
+        Err(why) => return println!("skipped, {why}"),
+    };
+    let world = world(&net);
+    assert!(net.prefer_second_address());
+    // Several looks at the own address, and a try from the new one that goes nowhere.
+    std::thread::sleep(Duration::from_secs(4));
+    deliver(&world, "on-the-old-link.txt");
+    assert_eq!(lost_links(&world), 0, "the living link was given up for one that does not work");
+    assert!(net.block_second_address(false));
+    until("the session moves", || world.log("shop").contains("from=198.51.100.1 to=198.51.100.3"));
+    deliver(&world, "on-the-new-link.txt");
+}

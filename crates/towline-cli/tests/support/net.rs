@@ -115,6 +115,9 @@ impl Net {
     fn at_router(&self, command: &[&str]) -> Option<String> {
         let words = self.at('r');
         let output = Command::new(&words[0]).args(&words[1..]).args(command).output().ok()?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        // A machine that cannot is one thing, a rule that nobody could obey another.
+        assert!(!said.contains("syntax error"), "{command:?}: {said}");
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
@@ -126,6 +129,27 @@ impl Net {
             && ip(&format!("-n {t}d addr del 198.51.100.1/24 dev {t}e"))
             && ip(&format!("-n {t}d addr replace 198.51.100.3/24 dev {t}e"))
             && ip(&format!("-n {t}d route replace default via 198.51.100.2"))
+    }
+
+    /// Gives the device a second address and lets it speak from there from now on; what is open on the first one lives.
+    #[must_use]
+    pub fn prefer_second_address(&self) -> bool {
+        let t = &self.tag;
+        ip(&format!("-n {t}d addr add 198.51.100.3/24 dev {t}e"))
+            && ip(&format!("-n {t}d route replace default via 198.51.100.2 src 198.51.100.3"))
+    }
+
+    /// Loses everything from the device's second address, or lets it through again.
+    #[must_use]
+    pub fn block_second_address(&self, block: bool) -> bool {
+        let rules = if block {
+            "table ip block {
+                chain through { type filter hook forward priority 3; ip saddr 198.51.100.3 drop; }
+            }"
+        } else {
+            "delete table ip block"
+        };
+        self.nft(rules).is_some()
     }
 
     /// What stands ahead of a command that runs beside the hub.

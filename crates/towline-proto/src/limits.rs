@@ -67,6 +67,14 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The period of probes on a silent link. A link is dead after [`PROBE_PERIODS`] silent ones: 15 s in all.
 pub const PROBE_PERIOD: Duration = Duration::from_millis(7_500);
 
+/// The shortest period of probes that may be set: two of them hold two lost packets and their retransmissions (200 ms,
+/// 400 ms). Shorter ones would call living peers dead for a little loss.
+pub const MIN_PROBE_PERIOD: Duration = Duration::from_millis(500);
+
+/// The longest period of probes that may be set: routers that translate addresses forget a silent connection after five
+/// minutes and more, seldom earlier, and a dead peer is told within ten.
+pub const MAX_PROBE_PERIOD: Duration = Duration::from_secs(300);
+
 /// How many silent probe periods a link survives.
 pub const PROBE_PERIODS: u32 = 2;
 

@@ -36,14 +36,14 @@ pub(crate) enum HelloError {
 
 impl Secured {
     pub(crate) async fn connect(carried: Carried, config: &crate::tls::ClientTls) -> Result<Self, TlsError> {
-        let Carried { io, remote, transport } = carried;
+        let Carried { io, remote, transport, .. } = carried;
         let (stream, exporter) = TlsStream::connect(io, config).await?;
         let peer = stream.peer().ok_or(TlsError::NoKey)?;
         Ok(Self { stream, peer, exporter, input: Vec::new(), remote, transport })
     }
 
     pub(crate) async fn accept(carried: Carried, config: &crate::tls::ServerTls) -> Result<Self, TlsError> {
-        let Carried { io, remote, transport } = carried;
+        let Carried { io, remote, transport, .. } = carried;
         let (stream, exporter) = TlsStream::accept(io, config).await?;
         let peer = stream.peer().ok_or(TlsError::NoKey)?;
         Ok(Self { stream, peer, exporter, input: Vec::new(), remote, transport })

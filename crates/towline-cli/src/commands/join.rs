@@ -11,7 +11,7 @@ use clap::Args;
 use std::io::Read;
 use std::path::PathBuf;
 use std::time::Duration;
-use towline::{Session, Ticket};
+use towline::{Client, ClientConfig, Session, Ticket};
 use towline_proto::ids::DeviceName;
 use towline_proto::mail::code::Code;
 
@@ -38,7 +38,7 @@ impl Join {
     pub(super) async fn run(self, context: &Context) -> Outcome {
         let ticket = self.ticket()?;
         let identity = device::identity(&context.home)?;
-        let client = hub_link::client(&identity, ticket.hub, ticket.hosts.clone());
+        let client = Client::new(identity.clone(), ticket.hub, ticket.hosts.clone(), ClientConfig::default());
         let session = client.connect().await.map_err(|error| hub_link::failure(&error, &ticket.hosts))?;
         let joined = match spend(&session, &ticket).await {
             // Noted before anything else: the ticket is spent.

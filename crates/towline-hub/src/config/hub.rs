@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use towline_proto::ids::Lane;
+use towline_proto::limits::PROBE_PERIOD;
 use towline_proto::mail::hub::HubConfig as CoreConfig;
 use towline_proto::mail::limits;
 use towline_proto::mail::policy::{Allow, Policy};
@@ -40,6 +41,8 @@ pub struct HubConfig {
     pub keep_records: Span,
     /// How long an ending hub waits for its sessions.
     pub drain: Span,
+    /// How often a silent device is probed; after two silent periods it is offline.
+    pub probe_period: Span,
     /// Whether every joined device may send to every other.
     pub dev: bool,
     /// Quotas.
@@ -88,6 +91,7 @@ pub const OPTIONS: &[OptionSpec] = &[
     OptionSpec::new("keep_failed", Kind::Text, "7d", "how long a body stays whose message was not handled"),
     OptionSpec::new("keep_records", Kind::Text, "90d", "how long the record of a decided message stays"),
     OptionSpec::new("drain", Kind::Text, "5s", "how long an ending hub waits for its sessions"),
+    OptionSpec::new("probe_period", Kind::Text, "7s500ms", "period of probes; offline after two silent ones"),
     OptionSpec::new("dev", Kind::Flag, "false", "every joined device may send to every other"),
     OptionSpec::new("quota.messages", Kind::Number, "100000", "undecided messages in all"),
     OptionSpec::new("quota.device_messages", Kind::Number, "10000", "undecided messages for one device"),
@@ -118,6 +122,7 @@ impl Default for HubConfig {
             keep_failed: Span::from_secs(7 * DAY_SECS),
             keep_records: Span::from_secs(90 * DAY_SECS),
             drain: Span::from_secs(5),
+            probe_period: Span(PROBE_PERIOD),
             dev: false,
             quota: Quota::default(),
             groups: BTreeMap::new(),
@@ -172,6 +177,7 @@ impl HubConfig {
                 self.default_deadline, self.max_deadline
             ));
         }
+        self.probe_period.as_probe_period()?;
         let policy = self.policy()?;
         match policy.undefined_groups().first() {
             Some(group) => {

@@ -109,13 +109,15 @@ impl Server {
     /// Begins a server with this identity.
     pub fn builder(identity: Arc<Identity>) -> ServerBuilder {
         let (listen, memory) = (Vec::new(), Vec::new());
-        let (admit, limits, sockets) = (Arc::new(|_: &_| Ok(())), Limits::default(), SocketOptions::default());
+        let (admit, limits) = (Arc::new(|_: &_| Ok(())), Limits::default());
+        // Each address means itself, so that `[::]` can stand beside `0.0.0.0` on the same port.
+        let sockets = SocketOptions { dual_stack: false, ..SocketOptions::default() };
         ServerBuilder { identity, listen, memory, admit, limits, sockets }
     }
 }
 
 impl ServerBuilder {
-    /// Listens there too (`address:port`; port 0 takes a free one).
+    /// Listens there too (`address:port`; port 0 takes a free one). `[::]` is IPv6 alone: say `0.0.0.0`, too, for both.
     #[must_use]
     pub fn listen(mut self, address: impl Into<String>) -> Self {
         self.listen.push(address.into());

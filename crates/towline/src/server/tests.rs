@@ -169,3 +169,25 @@ async fn the_right_key_with_a_wrong_proof_is_refused_by_name() {
     assert!(answer.to_string().contains("bad-join-proof"), "{answer}");
     soon(session.send_confirmed(Lane::NORMAL, "unharmed")).await.unwrap();
 }
+
+#[tokio::test]
+async fn any_address_of_both_families_can_be_listened_at_on_one_port() {
+    let listening = |address: String| Server::builder(Arc::new(Identity::generate())).listen(address).serve(Keep);
+    let v4 = listening("0.0.0.0:0".into()).await.unwrap();
+    let port = v4.local_addrs()[0].port();
+    match listening(format!("[::]:{port}")).await {
+        Ok(v6) => assert_eq!(v6.local_addrs()[0].port(), port),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => panic!("{error}"),
+        Err(error) => println!("skipped, no IPv6 here: {error}"),
+    }
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_an_error_that_names_the_address() {
+    let listening = |address: String| Server::builder(Arc::new(Identity::generate())).listen(address).serve(Keep);
+    let first = listening("127.0.0.1:0".into()).await.unwrap();
+    let address = first.local_addrs()[0].to_string();
+    let error = listening(address.clone()).await.map(drop).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+    assert!(error.to_string().contains(&address), "{error}");
+}

@@ -27,7 +27,7 @@ pub(crate) use link::FreshLink;
 pub(crate) use shared::Shared;
 use shared::{Bells, State, wait};
 pub use stream::{RecvHalf, SendHalf, Stream};
-pub(crate) use task::{JOINS_MAX, Join, Rejoin, Rejoined, SessionTask, Supply};
+pub(crate) use task::{JOINS_MAX, Join, Moved, Reconnect, Rejoin, Rejoined, SessionTask, Supply};
 pub use towline_proto::session::Stats;
 
 /// Whether a session has a link right now.

@@ -45,10 +45,21 @@ pub(crate) enum Rejoined {
 /// Comes back to the peer: one future that tries until it has an answer.
 pub(crate) type Rejoin = Pin<Box<dyn Future<Output = Rejoined> + Send>>;
 
+/// Ends when the peer is better reached by a new link than by the one that lives.
+pub(crate) type Moved = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// How a client gets new links.
+pub(crate) trait Reconnect: Send {
+    /// Called when no link is left, with what was received.
+    fn rejoin(&mut self, received: ReceiveState) -> Rejoin;
+    /// Called with each new link. When it ends, the link is given up and `rejoin` called.
+    fn moved(&mut self) -> Moved;
+}
+
 /// How a session gets new links.
 pub(crate) enum Supply {
-    /// The client's: called when no link is left, with what was received.
-    Rejoin(Box<dyn FnMut(ReceiveState) -> Rejoin + Send>),
+    /// The client's.
+    Reconnect(Box<dyn Reconnect>),
     /// The server's: peers join.
     Joins(mpsc::Receiver<Join>),
 }
@@ -59,6 +70,7 @@ pub(crate) struct SessionTask {
     links: Vec<Link>,
     supply: Supply,
     rejoin: Option<Rejoin>,
+    moved: Option<Moved>,
     config: LinkConfig,
     timer: Pin<Box<Sleep>>,
     /// When the last words must have left; set when the session is over.
@@ -75,7 +87,8 @@ impl SessionTask {
         config: LinkConfig,
     ) -> Self {
         let timer = Box::pin(sleep_until(shared.clock.at(shared.clock.now())));
-        let mut task = Self { shared, links: Vec::new(), supply, rejoin: None, config, timer, goodbye: None };
+        let (links, rejoin, moved, goodbye) = (Vec::new(), None, None, None);
+        let mut task = Self { shared, links, supply, rejoin, moved, config, timer, goodbye };
         let now = task.shared.clock.now();
         task.add_link(first, answer, now);
         task
@@ -92,6 +105,12 @@ impl SessionTask {
     /// "connected" finds no link.
     fn show_links(&self) {
         self.shared.lock().links = self.links.iter().map(Link::info).collect();
+    }
+
+    fn remove_links(&mut self, now: Instant) {
+        while !self.links.is_empty() {
+            self.remove_link(0, now);
+        }
     }
 
     fn remove_link(&mut self, index: usize, now: Instant) {
@@ -111,12 +130,17 @@ impl SessionTask {
                     cx.waker().wake_by_ref();
                 }
             }
-            Supply::Rejoin(start) => {
-                if !self.links.is_empty() {
-                    return;
+            Supply::Reconnect(way) if !self.links.is_empty() => {
+                let moved = self.moved.get_or_insert_with(|| way.moved());
+                if moved.as_mut().poll(cx).is_ready() {
+                    self.remove_links(now);
+                    cx.waker().wake_by_ref();
                 }
+            }
+            Supply::Reconnect(way) => {
+                self.moved = None;
                 let shared = &self.shared;
-                let rejoin = self.rejoin.get_or_insert_with(|| start(shared.lock().core.receive_state()));
+                let rejoin = self.rejoin.get_or_insert_with(|| way.rejoin(shared.lock().core.receive_state()));
                 if let Poll::Ready(answer) = rejoin.as_mut().poll(cx) {
                     self.rejoin = None;
                     self.take_rejoined(answer, now);
@@ -128,9 +152,7 @@ impl SessionTask {
     /// The peer joins with a new link because it gave its old ones up: they are shut first, so that both sides state
     /// what they have received with nothing still on the way.
     fn take_join(&mut self, join: Join, now: Instant) {
-        while !self.links.is_empty() {
-            self.remove_link(0, now);
-        }
+        self.remove_links(now);
         let received = self.shared.lock().core.receive_state();
         let peer = join.joiner.received().clone();
         let mut answer = Vec::new();

@@ -67,6 +67,8 @@ fn what_contradicts_itself_is_refused() {
         ("state = '/s'\nannounce = ['hub.example:70000']", "`announce`: \"hub.example:70000\" is not HOST:PORT"),
         ("state = '/s'\n[groups]\ntills = ['a']\n[[allow]]\nfrom = ['b']\nto = ['@tils']", "did you mean @tills?"),
         ("state = '/s'\nmax_deadline = '1m'", "above"),
+        ("state = '/s'\nprobe_period = '499ms'", "`probe_period` is 499ms; it must be 500ms to 5m"),
+        ("state = '/s'\nprobe_period = '5m1ms'", "probe_period"),
         ("state = '/s'\n[[allow]]\nfrom = ['@shop']\nto = ['b']", "@shop"),
         ("state = '/s'\n[[allow]]\nfrom = ['a']\nto = ['b']\nlanes = ['fast']", "lane"),
     ] {

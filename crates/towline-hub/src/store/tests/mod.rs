@@ -4,6 +4,7 @@ use std::sync::mpsc;
 
 mod damage;
 mod kill;
+mod retention;
 
 fn put(table: Table, key: &[u8], record: &[u8]) -> Change {
     Change::Put { table, key: key.to_vec(), record: record.to_vec() }

@@ -25,7 +25,7 @@ fn a_revoked_device_is_cut_before_the_command_ends_and_refused_with_exit_4() {
     let mut world = World::office_and_open_shop();
     world.ask("hub", &["device", "revoke", "shop"]);
     // No waiting: when the command has ended, the hub hears the device no more.
-    assert_eq!(metric(&world, "towline_cuts_total{word=\"revoked\"}"), 1);
+    assert!(metric(&world, "towline_cuts_total{word=\"revoked\"}") >= 1);
     until("the shop's agent ends", || world.ended("shop").is_some());
     assert_eq!(world.ended("shop").and_then(|status| status.code()), Some(4), "{}", world.log("shop"));
     assert_eq!(world.ran("shop", &["who"]).exit, Some(4));

@@ -1,5 +1,6 @@
 //! Numbers for `/metrics`, counted where things happen.
 
+use crate::store::Damage;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -31,6 +32,8 @@ pub(crate) struct Metrics {
     pub(crate) commits: Counter,
     pub(crate) store_errors: Counter,
     damaged: Gauge,
+    damage: Family<Word, Gauge>,
+    set_aside: Gauge,
     steps: Counter,
     outcomes: Family<Word, Counter>,
     refusals: Family<Word, Counter>,
@@ -53,6 +56,8 @@ impl Metrics {
             commits: Counter::default(),
             store_errors: Counter::default(),
             damaged: Gauge::default(),
+            damage: Family::default(),
+            set_aside: Gauge::default(),
             steps: Counter::default(),
             outcomes: Family::default(),
             refusals: Family::default(),
@@ -82,6 +87,12 @@ impl Metrics {
         to.register("commit_seconds", "How long a commit took", self.commit_seconds.clone());
         to.register("store_errors", "Failed commits and reads", self.store_errors.clone());
         to.register("damaged_records", "Damaged records met since the store was read", self.damaged.clone());
+        to.register(
+            "store_damage",
+            "Records lost by damage that was found at the start, by flaw; -1: unknown",
+            self.damage.clone(),
+        );
+        to.register("store_set_aside", "Damaged mailboxes that wait to be looked at", self.set_aside.clone());
         to.register("connections", "Connections now, handshakes included", self.connections.clone());
         to.register("connections_accepted", "Connections taken since the start", self.accepted_connections.clone());
         to.register("accept_errors", "Times that taking a connection failed", self.accept_errors.clone());
@@ -103,6 +114,15 @@ impl Metrics {
 
     pub(crate) fn damaged(&self, count: u64) {
         self.damaged.set(count as i64);
+    }
+
+    /// What was found at the start, and how many damaged mailboxes lie there.
+    pub(crate) fn mailbox(&self, damage: Option<&Damage>, set_aside: usize) {
+        self.set_aside.set(set_aside as i64);
+        if let Some(Damage { flaw, lost, .. }) = damage {
+            let lost = lost.map_or(-1, |lost| lost as i64);
+            self.damage.get_or_create(&Word { word: flaw.to_string() }).set(lost);
+        }
     }
 
     pub(crate) fn committed(&self, steps: usize, took: Duration) {

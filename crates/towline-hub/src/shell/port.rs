@@ -18,6 +18,7 @@ const QUEUE: usize = 1_024;
 const PAUSE_AT: usize = QUEUE / 2;
 /// How long a session that is cut may still take what was said to it: revocation cuts within a second.
 const LAST_WORDS: Duration = Duration::from_millis(500);
+const _: () = assert!(LAST_WORDS.as_millis() < 1_000, "revocation cuts within a second");
 
 /// How many messages wait for a session.
 #[derive(Clone, Debug)]

@@ -4,6 +4,7 @@ use super::HubCore;
 use super::io::{Cut, Damaged, SessionKey, Write};
 use super::kept::Kept;
 use super::record::{BodyPlace, MessageRecord, Phase};
+use super::status::DAMAGED;
 use super::timers::Timer;
 use super::turn::Turn;
 use crate::ids::MessageId;
@@ -106,8 +107,7 @@ impl HubCore {
             Ok(None) => return false,
             Err(Damaged) => {
                 // Accepted anew it might be handled twice.
-                let text = "the hub has this message already, and its record is damaged";
-                refuse(turn, session, envelope, Refusal::new(Code::HubStorage, text));
+                refuse(turn, session, envelope, Refusal::new(Code::HubStorage, DAMAGED));
                 return true;
             }
         };

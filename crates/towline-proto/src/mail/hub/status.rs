@@ -9,6 +9,9 @@ use crate::ids::MessageId;
 use crate::mail::message::MessageStatus;
 use std::collections::BTreeSet;
 
+/// What is said of a message whose record is not what was written.
+pub(super) const DAMAGED: &str = "the hub has this message, and its record is damaged";
+
 impl HubCore {
     /// The message as it is now: the store knows it only as of the last commit. A copy, without its watchers.
     /// `None` also if its record is damaged.

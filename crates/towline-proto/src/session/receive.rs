@@ -336,10 +336,10 @@ impl RecvHalf {
         self.final_offset().unwrap_or(self.limit).saturating_sub(self.ring.base())
     }
 
-    /// The peer says how far it wants to go. If it waits while the reader keeps up, the window is too small: it grows to
-    /// what rate and round trip ask for, at most to its double at once.
+    /// The peer waited (perhaps for credit that is on its way) and says how far it wants to go. Its window grows to what
+    /// rate and round trip ask for, at most to its double at once.
     pub(super) fn peer_needs(&mut self, now: Instant, need: u64, may_grow: bool) {
-        if need > self.limit && may_grow {
+        if may_grow {
             let wanted = self.pace.window(now, self.ring.base(), self.window / 2).unwrap_or(0);
             self.window = self.window.max(wanted.min(2 * self.window).min(WINDOW_MAX_BYTES));
         }

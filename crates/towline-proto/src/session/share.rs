@@ -53,8 +53,9 @@ impl Share {
         self.wants.retain(|&other| other != want);
     }
 
-    fn uses_turn(&self, want: Want) -> bool {
-        self.turn.is_some_and(|turn| turn.of == want)
+    /// Whether the session's turn is there for this, and nothing was sent in it yet.
+    fn may_send_in_turn(&self, want: Want) -> bool {
+        self.turn.is_some_and(|turn| turn.of == want && turn.until.is_none())
     }
 
     /// Takes the session's turn for this, if it has one that is not in use; else it waits for one.
@@ -183,7 +184,7 @@ impl Session {
     pub(super) fn memory_for(&self, key: StreamRef) -> u64 {
         let Some(stream) = self.streams.get(key) else { return 0 };
         let room = self.send_credit.room(stream.send.room_within(self.share.view.room));
-        if self.share.uses_turn(Want::Send(key)) { room.max(self.peer.max_message.saturating_add(8)) } else { room }
+        if self.share.may_send_in_turn(Want::Send(key)) { room.max(self.peer.max_message.saturating_add(8)) } else { room }
     }
 
     /// What a stream wants to send finds no memory; with `enough` it is worth trying again. Says whether that is now, in

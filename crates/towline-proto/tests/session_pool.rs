@@ -15,7 +15,7 @@ use towline_proto::wire::hello::Params;
 
 const BASE: u64 = BASE_WINDOW_BYTES;
 const OPEN: Option<Open> = Some(Open { lane: Lane::BULK, as_complete: false });
-const NEAR: View = View { level: Level::Near, room: 0, spare: 0, half_free: false, turn: false };
+const NEAR: View = View { level: Level::Near, room: 0, spare: 0, half_free: false, turn: false, message: 1 << 18 };
 const TURN: View = View { turn: true, ..NEAR };
 
 fn server() -> Bare {
@@ -200,6 +200,20 @@ fn a_message_above_the_base_waits_for_a_turn_is_sent_in_it_and_gives_it_back_whe
     assert_eq!(bare.session.asks(), Ask::Using);
     said.into_iter().for_each(|(frame, _)| bare.confirm(frame));
     assert_eq!(bare.session.asks(), Ask::Turn, "the second one waits for another");
+}
+
+#[test]
+fn a_message_that_no_turn_is_large_enough_for_waits_for_room_and_takes_nobodys_turn() {
+    let large = Params { max_message: 1 << 20, stream_credit: 1 << 21, session_credit: 1 << 22, ..Params::default() };
+    let mut bare = Bare::new(Side::Server, large, large);
+    let lane = bare.session.lane(Lane::NORMAL);
+    bare.session.allow(TURN);
+    assert_eq!(bare.session.send(lane, &vec![1; (1 << 18) + 5]), Err(SendError::Full));
+    assert_eq!((bare.session.asks(), bare.session.waits_for_pool(), bare.events()), (Ask::Nothing, true, vec![]));
+    bare.session.allow(View { room: 1 << 20, ..View::UNSHARED });
+    assert_eq!(bare.events(), [Event::Writable(lane)]);
+    bare.session.send(lane, &vec![1; (1 << 18) + 5]).unwrap();
+    assert!(!bare.session.waits_for_pool());
 }
 
 #[test]

@@ -135,6 +135,7 @@ impl Session {
 
     /// The session's credit or memory grew: who waited for it hears so.
     pub(super) fn wake_waiting(&mut self) {
+        self.send_credit.look_again();
         let mut waiting = core::mem::take(&mut self.waiting);
         waiting.retain(|&key| !self.wake(key));
         self.waiting = waiting;

@@ -57,10 +57,20 @@ impl SendCredit {
         self.wake_at = self.wake_at.max(Some(at));
     }
 
+    /// Whether somebody waits since so much is held.
+    pub(super) const fn is_short(&self) -> bool {
+        self.wake_at.is_some()
+    }
+
+    /// All that were refused look again; those that still wait say so anew.
+    pub(super) const fn look_again(&mut self) {
+        self.wake_at = None;
+    }
+
     /// So much is held no more. Says whether those that were refused for it should try again.
     pub(super) fn let_go(&mut self, size: u64) -> bool {
         self.held -= size;
-        size > 0 && self.wake_at.take_if(|at| self.held <= *at).is_some()
+        size > 0 && self.wake_at.is_some_and(|at| self.held <= at)
     }
 }
 

@@ -98,6 +98,11 @@ impl Bounds {
         self.bound / 16
     }
 
+    /// The largest message that is guaranteed to find its turn, in bytes.
+    pub const fn max_message(&self) -> u64 {
+        self.turn_bytes / 2
+    }
+
     const fn near(&self) -> u64 {
         self.bound / 4 * 3
     }
@@ -124,7 +129,8 @@ impl Bounds {
         let level = self.level(held);
         let room = self.near().saturating_sub(held);
         let spare = if room == 0 { 0 } else { promises.saturating_sub(promised) };
-        View { level, room, spare, half_free: matches!(level, Level::Free) && promised < promises / 2, turn }
+        let half_free = matches!(level, Level::Free) && promised < promises / 2;
+        View { level, room, spare, half_free, turn, message: self.max_message() }
     }
 }
 
@@ -141,12 +147,14 @@ pub struct View {
     pub half_free: bool,
     /// This session may take one message out of the reserve.
     pub turn: bool,
+    /// The largest such message, in bytes; a larger one waits until there is room.
+    pub message: u64,
 }
 
 impl View {
     /// Of a session that shares with nobody.
     pub const UNSHARED: Self =
-        Self { level: Level::Free, room: u64::MAX, spare: u64::MAX, half_free: true, turn: false };
+        Self { level: Level::Free, room: u64::MAX, spare: u64::MAX, half_free: true, turn: false, message: u64::MAX };
 
     /// The first grants of a session that begins now: what was wished while more than half is free, else the base.
     pub fn first_grants(&self, wished: Params) -> Params {

@@ -43,6 +43,11 @@ impl Share {
         self.view.spare > 0
     }
 
+    /// The largest message of a turn with its length before it.
+    const fn turn_message(&self) -> u64 {
+        self.view.message.saturating_add(8)
+    }
+
     fn want(&mut self, want: Want) {
         if !self.wants.contains(&want) {
             self.wants.push_back(want);
@@ -80,9 +85,12 @@ impl Share {
 impl Session {
     /// What the pool allows now. Say it before each change, and whenever the pool tells this session to look.
     pub fn allow(&mut self, view: View) {
-        self.share.view = view;
+        let before = core::mem::replace(&mut self.share.view, view);
         if !view.turn {
             self.share.turn = None;
+        }
+        if view.room > before.room && self.send_credit.is_short() {
+            self.wake_waiting();
         }
         for want in core::mem::take(&mut self.share.wants) {
             match want {
@@ -116,8 +124,8 @@ impl Session {
 
     /// Whether something waits for the pool, so that it should be asked again in a while.
     pub fn waits_for_pool(&self) -> bool {
-        let waits = self.share.turn.is_some() || !self.share.wants.is_empty() || self.streams_are_withheld();
-        waits && !self.is_ended()
+        let credit = self.share.turn.is_some() || !self.share.wants.is_empty() || self.streams_are_withheld();
+        (credit || self.send_credit.is_short()) && !self.is_ended()
     }
 
     /// Whether the peer is owed streams and does not get them near the pool's bound.
@@ -184,14 +192,15 @@ impl Session {
     pub(super) fn memory_for(&self, key: StreamRef) -> u64 {
         let Some(stream) = self.streams.get(key) else { return 0 };
         let room = self.send_credit.room(stream.send.room_within(self.share.view.room));
-        if self.share.may_send_in_turn(Want::Send(key)) { room.max(self.peer.max_message.saturating_add(8)) } else { room }
+        if self.share.may_send_in_turn(Want::Send(key)) { room.max(self.share.turn_message()) } else { room }
     }
 
     /// What a stream wants to send finds no memory; with `enough` it is worth trying again. Says whether that is now, in
     /// the session's turn: a whole message above the base for which the peer gave credit.
     pub(super) fn lacks_memory(&mut self, key: StreamRef, credit: u64, enough: u64) -> bool {
         self.send_credit.refused(enough);
-        enough > BASE_WINDOW_BYTES && credit >= enough && self.share.take_turn(Want::Send(key))
+        let in_turn = enough > BASE_WINDOW_BYTES && enough <= self.share.turn_message();
+        in_turn && credit >= enough && self.share.take_turn(Want::Send(key))
     }
 
     /// So much of a stream was taken into memory, up to `end`.

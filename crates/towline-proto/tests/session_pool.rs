@@ -157,7 +157,10 @@ fn near_the_bound_the_base_may_be_unconfirmed_and_not_one_byte_more() {
     assert_eq!(bare.session.write(lane, &[1; 1]), Err(SendError::Full));
     assert_eq!(bare.session.asks(), Ask::Nothing, "raw bytes go on as what is sent is confirmed");
     let said = bare.pull_all();
-    assert!(said.iter().all(|(_, bytes)| !matches!(Frame::decode(bytes), Ok(Frame::Blocked { .. }))), "no want of credit");
+    assert!(
+        said.iter().all(|(_, bytes)| !matches!(Frame::decode(bytes), Ok(Frame::Blocked { .. }))),
+        "no want of credit"
+    );
     said.into_iter().for_each(|(frame, _)| bare.confirm(frame));
     assert_eq!(bare.events(), [Event::Writable(lane)]);
     assert_eq!(bare.session.write(lane, &[1; 100_000]), Ok(BASE as usize));
@@ -235,6 +238,21 @@ fn a_stated_need_above_the_base_is_met_in_a_turn_which_lasts_until_it_is_read() 
     bare.session.allow(TURN);
     read_all(&mut bare, key);
     assert_eq!(bare.session.asks(), Ask::Nothing);
+}
+
+#[test]
+fn a_need_is_told_behind_the_bytes_that_are_there_also_after_they_were_lost() {
+    let mut bare = Bare::new(Side::Client, Params::default(), Params { stream_credit: 5_000, ..Params::default() });
+    let lane = bare.session.lane(Lane::NORMAL);
+    bare.session.write(lane, &[1; 4_000]).unwrap();
+    assert_eq!(bare.session.send(lane, &[2; 2_000]), Err(SendError::Full));
+    let is_need = |bytes: &[u8]| matches!(Frame::decode(bytes), Ok(Frame::Blocked { need: 6_002, .. }));
+    let said = bare.pull_all();
+    assert_eq!(said.iter().position(|(_, bytes)| is_need(bytes)), Some(said.len() - 1));
+    assert!(said.len() > 3);
+    said.into_iter().for_each(|(frame, _)| bare.lose(frame));
+    let again = bare.pull_all();
+    assert_eq!(again.iter().position(|(_, bytes)| is_need(bytes)), Some(again.len() - 1));
 }
 
 #[test]

@@ -270,7 +270,8 @@ fn p10_many_sessions_over_one_pool_hold_no_more_than_its_formula_and_nobody_wait
             line.bodies.clear();
         }
         house.calm();
-        let memory = |line: &Line| matches!(&line.ended, Some(EndReason::Closed(close)) if close.code == CloseCode::Memory);
+        let memory =
+            |line: &Line| matches!(&line.ended, Some(EndReason::Closed(close)) if close.code == CloseCode::Memory);
         assert_eq!(house.lines.iter().filter(|line| memory(line)).count(), house.cut.len());
         assert!(house.cut.len() < house.lines.len());
         most = most.max(house.most_held);
@@ -379,5 +380,10 @@ fn p10_a_greedy_session_is_cut_for_memory_and_the_others_go_on() {
     assert!(house.lines[4..].iter().all(Line::is_done));
     let after: u32 = house.lines[4..].iter().flat_map(|line| &line.apps).map(|app| app.got).sum();
     assert_eq!(after - before, 16);
-    println!("p10: reached {} bytes held of {}; cut {:?}, the others went on", house.most_held, house.formula(), house.cut);
+    println!(
+        "p10: reached {} bytes held of {}; cut {:?}, the others went on",
+        house.most_held,
+        house.formula(),
+        house.cut
+    );
 }

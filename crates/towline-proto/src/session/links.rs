@@ -138,6 +138,7 @@ impl Session {
                 }
             };
             self.queue_bytes(key);
+            self.queue_control(key);
             self.schedule.served(lane, (out.len() - before) as u64);
             return Some(FrameRef { stream: key, item });
         }
@@ -215,7 +216,13 @@ impl Session {
 impl Stream {
     fn has_control(&self) -> bool {
         let reset = matches!(self.send.ending, Ending::Reset { due: true, .. });
-        reset || self.credit_due || self.send.blocked_due || self.stop.is_some_and(|(_, due)| due)
+        reset || self.credit_due || self.must_say_blocked() || self.stop.is_some_and(|(_, due)| due)
+    }
+
+    /// The word that more is needed goes behind the bytes that are there: before them it would look as if their reader
+    /// waited for it.
+    fn must_say_blocked(&self) -> bool {
+        self.send.blocked_due && !self.send.has_bytes()
     }
 
     /// Writes one thing that waits to be said besides bytes.
@@ -236,7 +243,8 @@ impl Stream {
             Frame::StreamCredit { stream: id, limit }.encode(out);
             return Some(Item::StreamCredit { limit });
         }
-        let need = self.send.need.filter(|_| core::mem::take(&mut self.send.blocked_due))?;
+        let need = self.send.need.filter(|_| self.must_say_blocked())?;
+        self.send.blocked_due = false;
         Frame::Blocked { stream: id, open, need }.encode(out);
         Some(Item::Blocked { need })
     }

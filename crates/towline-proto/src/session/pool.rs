@@ -328,6 +328,11 @@ impl Pool {
         self.told.pop_front()
     }
 
+    /// Whether some session should look.
+    pub fn is_to_tell(&self) -> bool {
+        !self.told.is_empty()
+    }
+
     /// Who is to be cut: above the bound, the session that holds most, if that is more than it is guaranteed.
     pub fn victim(&self) -> Option<(MemberId, Usage)> {
         if self.bounds.level(self.total.held) != Level::Over {

@@ -126,4 +126,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         ready!(Pin::new(&mut self.io).poll_flush(cx))?;
         Pin::new(&mut self.io).poll_shutdown(cx)
     }
+
+    /// Reads and drops what still comes, until the peer has closed too. To close with bytes unread is a reset on TCP, and
+    /// that may overtake the last word.
+    pub(crate) fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut space = [const { MaybeUninit::uninit() }; READ_BYTES];
+        loop {
+            let mut buffer = ReadBuf::uninit(&mut space);
+            match ready!(Pin::new(&mut self.io).poll_read(cx, &mut buffer)) {
+                Ok(()) if !buffer.filled().is_empty() => {}
+                _ => return Poll::Ready(()),
+            }
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 mod echo;
 mod hostile;
+mod memory;
 mod proxy;
 mod resume;
 mod support;

@@ -18,7 +18,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
-use towline::{Identity, IdentityError, RunningServer, Server};
+use towline::{Identity, IdentityError, Limits, RunningServer, Server};
 use towline_proto::ids::KeyHash;
 use towline_proto::mail::hub::io::Input;
 use towline_proto::mail::policy::Policy;
@@ -100,7 +100,9 @@ impl Hub {
         let mailbox = mailbox.map_err(|error| StartError::Config(error.to_string()))??;
 
         let (events, inbox) = mpsc::channel(EVENTS);
-        let mut builder = Server::builder(identity.clone());
+        let mut limits = Limits::default();
+        limits.pool = config.pool().map_err(StartError::Config)?;
+        let mut builder = Server::builder(identity.clone()).limits(limits);
         for address in usable(&config.listen) {
             builder = builder.listen(address);
         }

@@ -6,7 +6,9 @@ use super::units::{Size, Span};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use towline::Pool;
 use towline_proto::ids::Lane;
+use towline_proto::limits::{DEFAULT_MAX_MESSAGE_BYTES, DEFAULT_POOL_BYTES};
 use towline_proto::mail::hub::HubConfig as CoreConfig;
 use towline_proto::mail::limits;
 use towline_proto::mail::policy::{Allow, Policy};
@@ -39,6 +41,8 @@ pub struct HubConfig {
     pub keep_records: Span,
     /// How long an ending hub waits for its sessions.
     pub drain: Span,
+    /// What all sessions may hold in memory: near it windows shrink, then streams and sessions are refused, then cut.
+    pub memory: Size,
     /// Whether every joined device may send to every other.
     pub dev: bool,
     /// Quotas.
@@ -87,6 +91,7 @@ pub const OPTIONS: &[OptionSpec] = &[
     OptionSpec::new("keep_failed", Kind::Text, "7d", "how long a body stays whose message was not handled"),
     OptionSpec::new("keep_records", Kind::Text, "90d", "how long the record of a decided message stays"),
     OptionSpec::new("drain", Kind::Text, "5s", "how long an ending hub waits for its sessions"),
+    OptionSpec::new("memory", Kind::Text, "1GiB", "what all sessions may hold in memory"),
     OptionSpec::new("dev", Kind::Flag, "false", "every joined device may send to every other"),
     OptionSpec::new("quota.messages", Kind::Number, "100000", "undecided messages in all"),
     OptionSpec::new("quota.device_messages", Kind::Number, "10000", "undecided messages for one device"),
@@ -117,6 +122,7 @@ impl Default for HubConfig {
             keep_failed: Span::from_secs(7 * DAY_SECS),
             keep_records: Span::from_secs(90 * DAY_SECS),
             drain: Span::from_secs(5),
+            memory: Size(DEFAULT_POOL_BYTES),
             dev: false,
             quota: Quota::default(),
             groups: BTreeMap::new(),
@@ -165,11 +171,20 @@ impl HubConfig {
                 self.default_deadline, self.max_deadline
             ));
         }
+        self.pool()?;
         let policy = self.policy()?;
         match policy.undefined_groups().first() {
             Some(group) => Err(format!("[[allow]] names the group @{group}, which [groups] does not define")),
             None => Ok(()),
         }
+    }
+
+    /// The memory of all sessions.
+    ///
+    /// # Errors
+    /// If it has no room for the largest message.
+    pub fn pool(&self) -> Result<Pool, String> {
+        Pool::new(self.memory.0, DEFAULT_MAX_MESSAGE_BYTES).map_err(|error| format!("`memory`: {error}"))
     }
 
     /// Who may send to whom.

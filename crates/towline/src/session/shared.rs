@@ -59,9 +59,9 @@ pub(crate) struct State {
     pub(crate) ended: Option<Ended>,
     /// The close that an orderly end waits to send; nothing new is taken any more.
     pub(crate) closing: Option<Close>,
-    pub(crate) undecided: Vec<Undecided>,
-    /// What the links still say to the peer of an end that came here and now.
+    /// What the peer must still be told about an end that did not wait for the core to say it.
     pub(crate) last_word: Option<Close>,
+    pub(crate) undecided: Vec<Undecided>,
     /// What the pool was last told.
     reported: Option<(Usage, Ask, bool)>,
     /// Wakes the task.
@@ -96,8 +96,8 @@ impl Shared {
             links: Vec::new(),
             ended: None,
             closing: None,
-            undecided: Vec::new(),
             last_word: None,
+            undecided: Vec::new(),
             reported: None,
             task: None,
         };

@@ -202,7 +202,8 @@ impl SessionTask {
     /// The session is over: its last words leave, bounded in time.
     fn poll_goodbye(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<()> {
         let until = *self.goodbye.get_or_insert(now + GOODBYE_TIME);
-        if let Some(close) = self.shared.lock().last_word.take() {
+        let last_word = self.shared.lock().last_word.take();
+        if let Some(close) = last_word {
             self.links.iter_mut().for_each(|link| link.say_close(&close));
         }
         let shared = &self.shared;

@@ -63,6 +63,8 @@ pub(crate) fn failure(error: &ConnectError, hosts: &[String]) -> Failure {
         ConnectError::Refused(close) => closed(close),
         ConnectError::Tls(_) | ConnectError::Protocol(_) => Failure::new(Exit::Unreachable, format!("{hub}: {error}"))
             .cure("see that this address is a Towline hub of the same version"),
+        ConnectError::Memory(_) => Failure::new(Exit::Unreachable, error.to_string())
+            .cure("wait until what came is read, or end other sessions of this program"),
         ConnectError::Timeout(_) | ConnectError::Broken(_) => {
             Failure::new(Exit::Unreachable, format!("{hub}: {error}")).cure("try again, or look at the hub's log")
         }

@@ -53,6 +53,8 @@ pub(crate) fn failure(error: &ConnectError, hosts: &[String]) -> Failure {
             "join again with a new ticket if the hub was set up anew; otherwise something stands between you and it",
         ),
         ConnectError::Refused(close) => closed(close),
+        ConnectError::Memory(_) => Failure::new(Exit::Unreachable, error.to_string())
+            .cure("wait until what came is read, or end other sessions of this program"),
         ConnectError::Tls(_) | ConnectError::Protocol(_) => {
             coded("see that this address is a Towline hub of the same version")
         }

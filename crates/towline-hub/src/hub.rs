@@ -97,6 +97,7 @@ impl Hub {
         let (events, inbox) = mpsc::channel(EVENTS);
         let mut limits = Limits::default();
         limits.probe_period = config.probe_period.0;
+        limits.pool = config.pool().map_err(StartError::Config)?;
         let mut builder = Server::builder(identity.clone()).limits(limits);
         for address in usable(&config.listen) {
             builder = builder.listen(address);

@@ -11,7 +11,7 @@ use prometheus_client::registry::Registry;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-use towline::Counters;
+use towline::{Counters, PoolStats};
 use towline_proto::mail::outcome::OUTCOMES;
 
 /// Bounds of the commit histogram, in seconds: from a fast disk's sync to one that hangs.
@@ -44,6 +44,43 @@ pub(crate) struct Metrics {
     accept_errors: Gauge,
     refused_connections: Family<Word, Gauge>,
     closed_sessions: Family<Word, Gauge>,
+    memory: Memory,
+}
+
+/// The memory that sessions share.
+#[derive(Debug, Default)]
+struct Memory {
+    bound: Gauge,
+    held: Gauge,
+    promised: Gauge,
+    level: Gauge,
+    waiting: Gauge,
+    refused: Gauge,
+    cut: Gauge,
+}
+
+impl Memory {
+    fn register(&self, to: &mut Registry) {
+        let to = to.sub_registry_with_prefix("memory");
+        to.register("bound_bytes", "What all sessions may hold", self.bound.clone());
+        to.register("held_bytes", "What they hold", self.held.clone());
+        to.register("promised_bytes", "Credit that peers may use, or used and was not read", self.promised.clone());
+        let steps = "0 free, 1 used, 2 near the bound, 3 no new streams, 4 no new sessions, 5 above the bound";
+        to.register("level", steps, self.level.clone());
+        to.register("waiting", "Sessions whose message above the base waits for its turn", self.waiting.clone());
+        to.register("refused", "Sessions refused near the bound", self.refused.clone());
+        to.register("cut", "Sessions cut above the bound", self.cut.clone());
+    }
+
+    fn show(&self, pool: &PoolStats) {
+        self.bound.set(pool.bound_bytes as i64);
+        self.held.set(pool.held_bytes as i64);
+        self.promised.set(pool.promised_bytes as i64);
+        self.level.set(pool.level as i64);
+        self.waiting.set(pool.waiting as i64);
+        self.refused.set(pool.refused as i64);
+        self.cut.set(pool.cut as i64);
+    }
 }
 
 impl Metrics {
@@ -68,6 +105,7 @@ impl Metrics {
             accept_errors: Gauge::default(),
             refused_connections: Family::default(),
             closed_sessions: Family::default(),
+            memory: Memory::default(),
         };
         metrics.register();
         metrics
@@ -98,6 +136,7 @@ impl Metrics {
         to.register("accept_errors", "Times that taking a connection failed", self.accept_errors.clone());
         to.register("connections_refused", "Connections refused, by reason", self.refused_connections.clone());
         to.register("sessions_closed", "Sessions ended, by reason", self.closed_sessions.clone());
+        self.memory.register(to);
     }
 
     pub(crate) fn outcome(&self, word: &str) {
@@ -141,6 +180,7 @@ impl Metrics {
         self.connections.set(server.connections as i64);
         self.accepted_connections.set(server.accepted as i64);
         self.accept_errors.set(server.accept_errors as i64);
+        self.memory.show(&server.memory);
         for (family, list) in [(&self.refused_connections, &server.refused), (&self.closed_sessions, &server.closed)] {
             for (word, count) in list {
                 family.get_or_create(&Word { word: (*word).into() }).set(*count as i64);

@@ -111,6 +111,9 @@ async fn health_and_metrics_are_served() {
         "towline_accepted_total ",
         "towline_commits_total 1",
         "towline_commit_seconds_bucket",
+        "towline_memory_bound_bytes 1073741824",
+        "towline_memory_held_bytes ",
+        "towline_memory_level 0",
         "# EOF",
     ] {
         assert!(page.contains(name), "{name} is not in {page}");

@@ -58,7 +58,7 @@ pub use client::{Client, ClientConfig, ConnectError};
 pub use identity::{Identity, IdentityError};
 pub use server::{Counters, Limits, Plugin, RunningServer, Server, ServerBuilder};
 pub use session::{Ended, EndedBy, LinkInfo, LinkState, OpenError, Permit, RecvError, RecvHalf, SendError, SendHalf};
-pub use session::{Session, Stats, Stream, Undecided};
+pub use session::{Level, Pool, PoolStats, Session, Stats, Stream, Undecided};
 pub use ticket::{Ticket, TicketError};
 pub use towline_proto::ids::Lane;
 pub use towline_proto::wire::close::{Close, CloseCode};

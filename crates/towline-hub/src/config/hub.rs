@@ -7,8 +7,9 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use towline::Pool;
 use towline_proto::ids::Lane;
-use towline_proto::limits::PROBE_PERIOD;
+use towline_proto::limits::{DEFAULT_MAX_MESSAGE_BYTES, DEFAULT_POOL_BYTES, PROBE_PERIOD};
 use towline_proto::mail::hub::HubConfig as CoreConfig;
 use towline_proto::mail::limits;
 use towline_proto::mail::policy::{Allow, Policy};
@@ -43,6 +44,8 @@ pub struct HubConfig {
     pub drain: Span,
     /// How often a silent device is probed; after two silent periods it is offline.
     pub probe_period: Span,
+    /// What all sessions may hold in memory: near it windows shrink, then streams and sessions are refused, then cut.
+    pub memory: Size,
     /// Whether every joined device may send to every other.
     pub dev: bool,
     /// Quotas.
@@ -92,6 +95,7 @@ pub const OPTIONS: &[OptionSpec] = &[
     OptionSpec::new("keep_records", Kind::Text, "90d", "how long the record of a decided message stays"),
     OptionSpec::new("drain", Kind::Text, "5s", "how long an ending hub waits for its sessions"),
     OptionSpec::new("probe_period", Kind::Text, "7s500ms", "period of probes; offline after two silent ones"),
+    OptionSpec::new("memory", Kind::Text, "1GiB", "what all sessions may hold in memory"),
     OptionSpec::new("dev", Kind::Flag, "false", "every joined device may send to every other"),
     OptionSpec::new("quota.messages", Kind::Number, "100000", "undecided messages in all"),
     OptionSpec::new("quota.device_messages", Kind::Number, "10000", "undecided messages for one device"),
@@ -123,6 +127,7 @@ impl Default for HubConfig {
             keep_records: Span::from_secs(90 * DAY_SECS),
             drain: Span::from_secs(5),
             probe_period: Span(PROBE_PERIOD),
+            memory: Size(DEFAULT_POOL_BYTES),
             dev: false,
             quota: Quota::default(),
             groups: BTreeMap::new(),
@@ -178,6 +183,7 @@ impl HubConfig {
             ));
         }
         self.probe_period.as_probe_period()?;
+        self.pool()?;
         let policy = self.policy()?;
         match policy.undefined_groups().first() {
             Some(group) => {
@@ -187,6 +193,14 @@ impl HubConfig {
             }
             None => Ok(()),
         }
+    }
+
+    /// The memory of all sessions.
+    ///
+    /// # Errors
+    /// If it has no room for the largest message.
+    pub fn pool(&self) -> Result<Pool, String> {
+        Pool::new(self.memory.0, DEFAULT_MAX_MESSAGE_BYTES).map_err(|error| format!("`memory`: {error}"))
     }
 
     /// Who may send to whom.

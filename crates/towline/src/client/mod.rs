@@ -18,7 +18,7 @@ use towline_proto::wire::hello::Params;
 
 use crate::hello::HelloError;
 use crate::identity::Identity;
-use crate::session::{Clock, Session, SessionTask, Shared, Supply};
+use crate::session::{Clock, Pool, Refused, Session, SessionTask, Shared, Supply};
 use crate::tls::{ClientTls, TlsError};
 use crate::transport::MemoryDialer;
 use dial::Place;
@@ -46,6 +46,8 @@ pub struct ClientConfig {
     pub address_check: Duration,
     /// This side's limits and first grants.
     pub params: Params,
+    /// The memory that this client's sessions share; several clients, or servers, may be given the same.
+    pub pool: Pool,
 }
 
 impl Default for ClientConfig {
@@ -56,6 +58,7 @@ impl Default for ClientConfig {
             probe_period: LinkConfig::default().probe_period,
             address_check: ADDRESS_CHECK,
             params: Params::default(),
+            pool: Pool::default(),
         }
     }
 }
@@ -86,6 +89,9 @@ pub enum ConnectError {
     /// The hub's hello was no hello that this program understands.
     #[error("the hub does not speak as this program does: {0}")]
     Protocol(Close),
+    /// This side's sessions hold so much that no new one begins.
+    #[error("out of memory for sessions: {0}")]
+    Memory(#[from] Refused),
     /// TLS or the hello took too long.
     #[error("the hub did not finish the handshake in {} s", .0.as_secs())]
     Timeout(Duration),
@@ -95,7 +101,7 @@ impl ConnectError {
     /// Whether trying again without changing anything may help.
     pub fn may_retry(&self) -> bool {
         match self {
-            Self::Unreachable(_) | Self::Broken(_) | Self::Timeout(_) => true,
+            Self::Unreachable(_) | Self::Broken(_) | Self::Timeout(_) | Self::Memory(_) => true,
             Self::Refused(close) => close.retry != Retry::No,
             Self::WrongKey { .. } | Self::Tls(_) | Self::Protocol(_) => false,
         }
@@ -108,6 +114,7 @@ impl ConnectError {
             Self::WrongKey { .. } => CloseCode::WrongKey,
             Self::Refused(close) | Self::Protocol(close) => close.code,
             Self::Tls(_) => CloseCode::Tls,
+            Self::Memory(_) => CloseCode::Memory,
             Self::Timeout(_) => CloseCode::HandshakeTimeout,
         }
     }
@@ -145,14 +152,17 @@ impl Client {
     /// it is closed, or the hub has lost its state or refuses.
     pub async fn connect(&self) -> Result<Session, ConnectError> {
         let tls = ClientTls::new(&self.identity, self.hub).map_err(|error| ConnectError::Tls(error.to_string()))?;
-        let road = Arc::new(Road::new(tls, self.place.clone(), self.config.clone()));
+        let member = self.config.pool.admit()?;
+        let own = self.config.pool.first_grants(self.config.params);
+        let config = ClientConfig { params: own, ..self.config.clone() };
+        let road = Arc::new(Road::new(tls, self.place.clone(), config));
         let (link, admission) = road.walk(|_, out| handshake::begin(road.offer(), out)).await?;
         let Admission::New { session, params, .. } = admission else {
             return Err(ConnectError::Protocol(Close::new(CloseCode::Protocol)));
         };
         let secret = link.exporter.export(handshake::SESSION_SECRET_LABEL).map_err(tls_error)?;
-        let core = Core::new(Side::Client, session, self.config.params, params);
-        let shared = Shared::new(core, session, link.peer(), Clock::new());
+        let core = Core::new(Side::Client, session, own, params);
+        let shared = Shared::new(core, link.peer(), Clock::new(), member);
         let config = LinkConfig { probe_period: self.config.probe_period };
         let supply = Supply::Reconnect(Box::new(WayBack { road, session, secret: SessionSecret(secret) }));
         let task = SessionTask::new(shared.clone(), link.into_link(), &[], supply, config);

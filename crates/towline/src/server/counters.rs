@@ -5,6 +5,8 @@ use std::sync::Mutex;
 
 use towline_proto::wire::close::CloseCode;
 
+use crate::session::PoolStats;
+
 /// Counts since the start, for `/metrics`. Reasons are the words of the close codes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -27,6 +29,8 @@ pub struct Counters {
     pub handshakes: usize,
     /// Connections now, handshakes included.
     pub connections: usize,
+    /// The memory that sessions share.
+    pub memory: PoolStats,
 }
 
 /// The counts, as the server's tasks add to them.

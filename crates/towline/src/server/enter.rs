@@ -102,8 +102,17 @@ impl<P: Plugin> House<P> {
         keys::random(&mut id.0);
         let (joins, joining) = mpsc::channel(JOINS_MAX);
         let params = newcomer.params();
-        let core = Core::new(Side::Server, id, self.limits.params, params);
-        let shared = Shared::new(core, id, peer, Clock::new());
+        let member = match self.limits.pool.admit() {
+            Ok(member) => member,
+            Err(refused) => {
+                newcomer.refuse(Close::new(CloseCode::Memory).with_text(refused.to_string()), &mut out);
+                link.say_and_close(&out).await;
+                return Err(CloseCode::Memory);
+            }
+        };
+        let own = self.limits.pool.first_grants(self.limits.params);
+        let core = Core::new(Side::Server, id, own, params);
+        let shared = Shared::new(core, peer, Clock::new(), member);
         let resident = Resident { peer, secret: SessionSecret(secret), joins, shared: shared.clone() };
         let full = {
             let mut sessions = self.sessions.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
@@ -118,7 +127,7 @@ impl<P: Plugin> House<P> {
             link.say_and_close(&out).await;
             return Err(CloseCode::TooManySessions);
         }
-        newcomer.admit(id, None, &mut out);
+        newcomer.admit(id, Some(own), &mut out);
         pass.handshake_done();
         self.tally.add(|counters| counters.opened += 1);
         let config = LinkConfig { probe_period: self.limits.probe_period };

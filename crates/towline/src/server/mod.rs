@@ -20,7 +20,7 @@ use towline_proto::wire::hello::Params;
 
 use crate::identity::Identity;
 use crate::listen::{self, Gate, GateLimits, SocketOptions};
-use crate::session::{Session, Shared};
+use crate::session::{Pool, Session, Shared};
 use crate::tls::ServerTls;
 use crate::transport::MemoryListener;
 pub use counters::Counters;
@@ -28,7 +28,7 @@ use counters::Tally;
 use enter::House;
 use sources::Listener;
 
-/// Connections in all, by default: what 1 GiB carries with every window at its base.
+/// Connections in all, by default: what the default pool of 1 GiB carries with every window at its base.
 const CONNECTIONS: usize = 16_384;
 
 /// Connections of one address, by default: an office behind one NAT.
@@ -65,6 +65,8 @@ pub struct Limits {
     pub probe_period: Duration,
     /// The limits and first grants that each session states.
     pub params: Params,
+    /// The memory that all its sessions share; a process with several servers or clients may give them the same.
+    pub pool: Pool,
 }
 
 impl Default for Limits {
@@ -77,6 +79,7 @@ impl Default for Limits {
             handshake_timeout: HANDSHAKE_TIMEOUT,
             probe_period: LinkConfig::default().probe_period,
             params: Params::default(),
+            pool: Pool::default(),
         }
     }
 }
@@ -155,8 +158,14 @@ impl ServerBuilder {
     /// Binds every listener and starts.
     ///
     /// # Errors
-    /// A listener cannot be bound; none is left behind.
+    /// A listener cannot be bound; none is left behind. Or the pool is too small for the largest message.
     pub async fn serve(self, plugin: impl Plugin) -> io::Result<RunningServer> {
+        let (taken, fits) = (self.limits.params.max_message, self.limits.pool.max_message());
+        if taken > fits {
+            let text =
+                format!("messages of {taken} bytes do not fit a pool made for {fits}: give Pool::new the larger");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
         let mut listeners: Vec<_> = self.memory.into_iter().map(Listener::Memory).collect();
         let mut addresses = Vec::new();
         for address in &self.listen {
@@ -208,7 +217,8 @@ trait Keeper: Send + Sync {
 impl<P: Plugin> Keeper for House<P> {
     fn counters(&self) -> Counters {
         let (connections, handshakes) = self.gate.inside();
-        Counters { sessions: self.sessions().len(), connections, handshakes, ..self.tally.read() }
+        let (sessions, memory) = (self.sessions().len(), self.limits.pool.stats());
+        Counters { sessions, connections, handshakes, memory, ..self.tally.read() }
     }
 
     fn sessions(&self) -> Vec<Arc<Shared>> {

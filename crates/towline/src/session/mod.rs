@@ -3,6 +3,7 @@
 mod clock;
 mod error;
 mod link;
+mod pool;
 mod shared;
 mod stream;
 mod task;
@@ -24,11 +25,13 @@ use towline_proto::wire::close::{Close, CloseCode};
 pub(crate) use clock::Clock;
 pub use error::{Ended, EndedBy, OpenError, RecvError, SendError, Undecided};
 pub(crate) use link::FreshLink;
+pub use pool::{Pool, PoolStats};
 pub(crate) use shared::Shared;
 use shared::{Bells, State, wait};
 pub use stream::{RecvHalf, SendHalf, Stream};
 pub(crate) use task::{JOINS_MAX, Join, Moved, Reconnect, Rejoin, Rejoined, SessionTask, Supply};
 pub use towline_proto::session::Stats;
+pub use towline_proto::session::pool::{Level, Refused, TooSmall};
 
 /// Whether a session has a link right now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -191,6 +194,9 @@ impl Session {
     }
 
     /// Opens a stream; waits while as many are open as the peer allows. The peer sees it with its first bytes.
+    ///
+    /// # Errors
+    /// [`OpenError::Memory`] near the bound of the pool; or the session's end.
     pub async fn open(&self, lane: Lane) -> Result<Stream, OpenError> {
         wait(&self.shared.openable, || self.shared.command(|state| self.open_now(state, lane))).await
     }
@@ -202,6 +208,7 @@ impl Session {
                 Some(Ok(Stream::new(self.clone(), key, bells)))
             }
             Err(CoreOpenError::TooMany) => None,
+            Err(CoreOpenError::Memory) => Some(Err(OpenError::Memory)),
             Err(CoreOpenError::Closed) => Some(Err(state.over().into())),
         }
     }

@@ -23,6 +23,10 @@ use crate::pump::PumpEnd;
 /// How long the last words of a session may take to leave, over all its links.
 const GOODBYE_TIME: Duration = Duration::from_secs(2);
 
+/// A session that waits for the pool looks again this often. Turns are told at once; what nobody tells is that the pool
+/// was emptied a little.
+const POOL_LOOK_TIME: Duration = Duration::from_secs(1);
+
 /// Joins that may wait for the task.
 pub(crate) const JOINS_MAX: usize = 4;
 
@@ -173,17 +177,15 @@ impl SessionTask {
     }
 
     fn resume(&mut self, received: &ReceiveState, now: Instant) {
-        let mut state = self.shared.lock();
-        if let Err(violation) = state.core.resume(now, received) {
-            state.core.end(EndReason::Violated(violation));
-        }
-        self.shared.drain(&mut state);
+        self.shared.change(|state| {
+            if let Err(violation) = state.core.resume(now, received) {
+                state.core.end(EndReason::Violated(violation));
+            }
+        });
     }
 
     fn end(&mut self, reason: EndReason) {
-        let mut state = self.shared.lock();
-        state.core.end(reason);
-        self.shared.drain(&mut state);
+        self.shared.change(|state| state.core.end(reason));
     }
 
     fn poll_links(&mut self, cx: &mut Context<'_>, now: Instant) {
@@ -208,9 +210,14 @@ impl SessionTask {
 
     /// A link's end ends the session only if the peer broke a rule.
     fn judge(&mut self, end: PumpEnd<LinkError>) {
-        match end {
-            PumpEnd::Traffic(error) if !error.is_of_the_link_only() => self.shared.cut(error.close()),
-            _ => {}
+        if let PumpEnd::Traffic(error) = end
+            && !error.is_of_the_link_only()
+        {
+            let close = error.close();
+            self.shared.change(|state| {
+                state.last_word = Some(close.clone());
+                state.core.end(EndReason::Closed(close));
+            });
         }
     }
 
@@ -241,9 +248,12 @@ impl SessionTask {
     }
 
     /// The next moment at which core or links have something to do.
-    fn next_timeout(&self) -> Option<Instant> {
-        let core = self.shared.lock().core.poll_timeout();
-        self.links.iter().map(Link::poll_timeout).chain([core]).flatten().min()
+    fn next_timeout(&self, now: Instant) -> Option<Instant> {
+        let (core, pool) = {
+            let core = &self.shared.lock().core;
+            (core.poll_timeout(), core.waits_for_pool().then(|| now + POOL_LOOK_TIME))
+        };
+        self.links.iter().map(Link::poll_timeout).chain([core, pool]).flatten().min()
     }
 }
 
@@ -253,15 +263,13 @@ impl Future for SessionTask {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
         let now = this.shared.clock.now();
-        {
-            let mut state = this.shared.lock();
+        this.shared.change(|state| {
             match &mut state.task {
                 Some(waker) => waker.clone_from(cx.waker()),
                 none => *none = Some(cx.waker().clone()),
             }
             state.core.handle_timeout(now);
-            this.shared.drain(&mut state);
-        }
+        });
         if this.shared.lock().ended.is_none() {
             this.poll_supply(cx, now);
             this.poll_links(cx, now);
@@ -269,7 +277,7 @@ impl Future for SessionTask {
         if this.shared.lock().ended.is_some() {
             return this.poll_goodbye(cx, now);
         }
-        let next = this.next_timeout();
+        let next = this.next_timeout(now);
         this.sleep_until(cx, next)
     }
 }

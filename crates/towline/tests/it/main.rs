@@ -3,6 +3,7 @@
 mod calls;
 mod echo;
 mod hostile;
+mod memory;
 mod proxy;
 mod resume;
 mod services;

@@ -85,3 +85,14 @@ fn groups_and_allow_entries_become_the_policy() {
     let judge = |lane| policy.judge(&"shop".parse().unwrap(), &"kitchen-7".parse().unwrap(), lane).is_allowed();
     assert!(judge(Lane::NORMAL) && !judge(Lane::BULK));
 }
+
+#[test]
+fn memory_that_has_no_room_for_the_largest_message_is_refused() {
+    let with = |memory: &str| {
+        let layers = file(&format!("state = '/s'\nmemory = '{memory}'\n")).expect("a size");
+        HubConfig::resolve(layers).map(|resolved| resolved.config.memory)
+    };
+    assert_eq!(with("8MiB").expect("just enough"), Size(8 << 20));
+    let error = with("8191KiB").expect_err("one step too small").to_string();
+    assert!(error.contains("`memory`") && error.contains("at least 8388608"), "{error}");
+}

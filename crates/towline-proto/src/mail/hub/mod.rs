@@ -65,7 +65,7 @@ pub struct HubCore {
     queues: BTreeMap<PublicKey, queue::Queue>,
     usage: usage::Usage,
     uploads: BTreeMap<MessageId, upload::Upload>,
-    live: BTreeMap<MessageId, live::Live>,
+    live: live::Lives,
     pings: BTreeMap<u64, ping::Ping>,
     next_ping: u64,
     next_order: u64,
@@ -104,7 +104,7 @@ impl HubCore {
             queues: BTreeMap::new(),
             usage: usage::Usage::default(),
             uploads: BTreeMap::new(),
-            live: BTreeMap::new(),
+            live: live::Lives::default(),
             pings: BTreeMap::new(),
             next_ping: 0,
             next_order: 0,
@@ -132,7 +132,8 @@ impl HubCore {
         core
     }
 
-    fn restore(&mut self, kept: Kept, now: HubTime) {
+    fn restore(&mut self, mut kept: Kept, now: HubTime) {
+        kept.deadline = kept.deadline.in_boot(now, self.boot);
         self.next_order = self.next_order.max(kept.order + 1);
         self.usage.take(kept.recipient, kept.size);
         let queue = self.queues.entry(kept.recipient).or_default();

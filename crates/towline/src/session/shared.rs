@@ -54,6 +54,8 @@ pub(crate) struct State {
     /// Streams that the peer opened and nobody accepted yet; the core bounds how many.
     pub(crate) opened: VecDeque<(StreamKey, Lane)>,
     pub(crate) links: Vec<LinkInfo>,
+    /// How often the last link was lost.
+    pub(crate) losses: u64,
     pub(crate) ended: Option<Ended>,
     /// The close that an orderly end waits to send; nothing new is taken any more.
     pub(crate) closing: Option<Close>,
@@ -86,6 +88,7 @@ impl Shared {
             streams: HashMap::new(),
             opened: VecDeque::new(),
             links: Vec::new(),
+            losses: 0,
             ended: None,
             closing: None,
             undecided: Vec::new(),

@@ -179,9 +179,8 @@ impl World {
             }
             ToDevice::Denied { code: Code::Revoked | Code::UnknownKey, .. } => self.programs[program].barred = true,
             ToDevice::Accepted { id, .. } => {
-                if !std::mem::replace(&mut self.mail(*id).progress.told_accepted, true) {
-                    self.note(*id, Fact::ToldAccepted);
-                }
+                self.mail(*id).progress.told_accepted = true;
+                self.note(*id, Fact::ToldAccepted);
             }
             ToDevice::NotAccepted { id, retry_after_ms, .. } => {
                 let number = self.by_id[id];

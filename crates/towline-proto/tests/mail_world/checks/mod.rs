@@ -25,9 +25,10 @@ pub(crate) struct Wrong {
 
 /// What a check found: the message and what is wrong with it.
 type Found = Vec<(MessageId, String)>;
+type Check = fn(&Case<'_>) -> Found;
 
 /// Every check by its name, in the order in which a reader wants to hear of them.
-pub(crate) const CHECKS: [(&str, fn(&Case<'_>) -> Found); 17] = [
+pub(crate) const CHECKS: [(&str, Check); 17] = [
     ("accepted is kept", delivery::accepted_is_kept),
     ("accepted once", delivery::accepted_once),
     ("one outcome", delivery::one_outcome),

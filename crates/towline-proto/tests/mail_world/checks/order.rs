@@ -5,6 +5,8 @@ use super::{Case, Found};
 use std::collections::BTreeMap;
 use towline_proto::ids::Lane;
 
+/// Where in the history a message took a step, if it did.
+type Place = fn(&Life<'_>) -> Option<usize>;
 /// Sender, recipient, lane.
 type Flow = (usize, usize, Lane);
 
@@ -13,7 +15,7 @@ type Flow = (usize, usize, Lane);
 pub(super) fn in_order(case: &Case<'_>) -> Found {
     let mut found = Found::new();
     for flow in flows(case).values() {
-        let steps: [(&str, fn(&Life<'_>) -> Option<usize>); 3] = [
+        let steps: [(&str, Place); 3] = [
             ("delivered", |life| first(life, |record| *record == Record::Delivered)),
             ("given go", |life| first(life, |record| matches!(record, Record::Started { .. }))),
             ("begun", |life| if life.way == Way::Once { life.begun().next().map(|(place, _, _)| place) } else { None }),

@@ -117,13 +117,14 @@ fn said_again(world: &mut World, lost: SessionKey, id: MessageId) -> (SessionKey
 
 #[test]
 fn a_live_message_that_was_given_is_answered_again_and_never_handed_over_twice() {
-    let ends: [(fn(MessageId) -> Input, Code); 2] =
-        [(|id| Input::LiveConfirmed { id }, Code::Ok), (|id| Input::LiveLost { id, given: true }, Code::LiveUnclear)];
-    for (end, result) in ends {
+    for result in [Code::Ok, Code::LiveUnclear] {
         let mut world = World::new();
         let (a, b) = (world.client(A), world.agent(B));
         let (id, _) = world.send_live(a, A, "b");
-        world.handle(end(id));
+        world.handle(match result {
+            Code::Ok => Input::LiveConfirmed { id },
+            _ => Input::LiveLost { id, given: true },
+        });
         world.wait(LIVE_REMEMBER_MS - 1);
         let (newer, said) = said_again(&mut world, a, id);
         assert_eq!((said.live(newer), given(&said, b)), (Some(result), vec![]));

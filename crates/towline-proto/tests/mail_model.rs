@@ -17,6 +17,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use towline_proto::ids::MessageId;
 use towline_proto::mail::code::Code;
 
 /// Worlds in a sample: with the other tests here well below a minute.
@@ -67,8 +68,17 @@ fn live_through(seed: u64, messages: usize, faults: Faults, plant: Plant) -> Wor
 fn check(seed: u64, messages: usize, faults: Faults) -> World {
     let world = live_through(seed, messages, faults, Plant::None);
     let wrong = judge(&world.history);
-    assert!(wrong.is_empty(), "seed {seed} {faults:?}: {wrong:#?}");
+    if let Some(first) = wrong.first() {
+        panic!("seed {seed} {faults:?}: {wrong:#?}\n{}", told_of(&world.history, first.id));
+    }
     world
+}
+
+/// What happened to one message, and to all, for whoever looks into a failure.
+fn told_of(history: &History, id: MessageId) -> String {
+    let concerns = |what: &What| matches!(what, What::All(_)) || matches!(what, What::Of(of, _) if *of == id);
+    let lines = history.events.iter().filter(|(_, what)| concerns(what));
+    lines.map(|(ms, what)| format!("{ms:>7} ms  {what:?}\n")).collect()
 }
 
 /// What histories held, for the figures.

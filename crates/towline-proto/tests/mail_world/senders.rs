@@ -179,7 +179,9 @@ impl World {
             }
             ToDevice::Denied { code: Code::Revoked | Code::UnknownKey, .. } => self.programs[program].barred = true,
             ToDevice::Accepted { id, .. } => {
-                self.mail(*id).progress.told_accepted = true;
+                let progress = &mut self.mail(*id).progress;
+                // Refused the first time, it may be accepted when it is said again.
+                (progress.told_accepted, progress.over) = (true, false);
                 self.note(*id, Fact::ToldAccepted);
             }
             ToDevice::NotAccepted { id, retry_after_ms, .. } => {

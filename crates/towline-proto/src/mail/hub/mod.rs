@@ -55,6 +55,8 @@ pub struct HubCore {
     config: HubConfig,
     boot: BootId,
     draining: bool,
+    /// No input was worked on yet: the policy may have changed since the core before this one.
+    fresh: bool,
     devices: devices::Devices,
     tickets: BTreeMap<Digest, TicketRecord>,
     sessions: sessions::Sessions,
@@ -96,6 +98,7 @@ impl HubCore {
             config,
             boot,
             draining: false,
+            fresh: true,
             devices: devices::Devices::default(),
             tickets: BTreeMap::new(),
             sessions: sessions::Sessions::default(),
@@ -157,6 +160,9 @@ impl HubCore {
     pub fn handle(&mut self, now: HubTime, input: Input, store: &dyn Lookup, crypto: &dyn Crypto) -> Step {
         self.step += 1;
         let mut turn = Turn { now, store, crypto, step: Step { number: self.step, ..Step::default() } };
+        if core::mem::take(&mut self.fresh) {
+            self.refuse_forbidden(&mut turn);
+        }
         // Whatever came now came after what was due before.
         self.run_timers(&mut turn);
         self.dispatch(&mut turn, input);

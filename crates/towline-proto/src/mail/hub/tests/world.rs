@@ -134,7 +134,7 @@ impl Said {
 pub(super) struct World {
     pub(super) core: HubCore,
     pub(super) store: Store,
-    config: HubConfig,
+    pub(super) config: HubConfig,
     pub(super) boot: BootId,
     pub(super) boot_ms: u64,
     pub(super) wall_ms: u64,

@@ -88,6 +88,9 @@ impl World {
 
     /// The process ends here and now, with what it runs; its machine may boot anew.
     pub(super) fn crash_agent(&mut self, device: usize, reboot: bool) {
+        if !self.devices[device].is_up() {
+            return;
+        }
         self.end_agent(device);
         if reboot {
             self.devices[device].clock.reboot(self.now_ms);
@@ -97,9 +100,7 @@ impl World {
 
     fn end_agent(&mut self, device: usize) {
         let this = &mut self.devices[device];
-        if this.core.take().is_none() {
-            return;
-        }
+        this.core = None;
         this.life += 1;
         this.pending.clear();
         this.running.clear();

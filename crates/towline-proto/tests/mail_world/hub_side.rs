@@ -28,6 +28,8 @@ struct Reckoned {
 pub(super) struct Hub {
     core: Option<HubCore>,
     pub(super) life: u64,
+    /// When the timer rings.
+    armed_ms: Option<u64>,
     pub(super) clock: Clock,
     pub(super) store: Store,
     pending: VecDeque<(Step, Option<Event>)>,
@@ -43,6 +45,7 @@ impl Hub {
         Self {
             core: None,
             life: 0,
+            armed_ms: None,
             clock: Clock::running_for(777_000),
             store: Store::new(),
             pending: VecDeque::new(),
@@ -86,6 +89,7 @@ impl World {
         let boot = if self.plant == Plant::BootIdIgnored { Clock::running_for(0).boot() } else { clock.boot() };
         self.reckon_anew();
         self.note_all(Event::Forbidden(self.hub.forbidden));
+        self.hub.armed_ms = None;
         self.hub.core = Some(HubCore::load(config, snapshot, self.hub_time(), boot));
         self.arm();
     }
@@ -129,16 +133,23 @@ impl World {
         }
     }
 
+    /// The timer rings; one that was set again since is another's.
     pub(super) fn tick(&mut self) {
-        self.hub(Input::Tick);
-        self.arm();
+        if self.hub.armed_ms == Some(self.now_ms) {
+            self.hub.armed_ms = None;
+            self.hub(Input::Tick);
+            self.arm();
+        }
     }
 
     fn arm(&mut self) {
         if let Some(boot_ms) = self.hub.core.as_ref().and_then(HubCore::poll_timeout) {
             let late_ms = if self.plant == Plant::HubTimerLate { 30_000 } else { 0 };
             let ms = self.hub.clock.world_ms(boot_ms).max(self.now_ms + 1) + late_ms;
-            self.at(ms, Happening::Tick);
+            if self.hub.armed_ms.is_none_or(|armed_ms| ms < armed_ms) {
+                self.hub.armed_ms = Some(ms);
+                self.at(ms, Happening::Tick);
+            }
         }
     }
 

@@ -40,6 +40,8 @@ pub(crate) struct Progress {
     /// The life of the hub that was given it live: the next one does not know it.
     live_life: Option<u64>,
     tries: u8,
+    /// The session on which a live message waits for its result: of two tries at once no answer says which it is for.
+    awaits: Option<SessionKey>,
 }
 
 /// A program with a session of its own.
@@ -130,6 +132,9 @@ impl World {
             mail.progress.over = true;
             return;
         }
+        if !mail.kept && mail.progress.awaits.replace(session) == Some(session) {
+            return;
+        }
         let Some((id, envelope, body)) = mail.progress.sealed.clone() else { return };
         let whole = mail.whole || body.is_empty() || !mail.kept;
         let lane = mail.lane;
@@ -186,6 +191,7 @@ impl World {
             }
             ToDevice::NotAccepted { id, retry_after_ms, .. } => {
                 let number = self.by_id[id];
+                self.mails[number].progress.awaits = None;
                 match retry_after_ms {
                     0 => self.mails[number].progress.over = true,
                     &retry_ms => self.at(self.now_ms + retry_ms, Happening::Send(number)),
@@ -239,6 +245,7 @@ impl World {
         self.note(id, Fact::ToldLive(code));
         let tries_again = code == Code::NotHere && self.pick(3) == 0;
         let mail = self.mail(id);
+        mail.progress.awaits = None;
         mail.progress.tries += 1;
         mail.progress.over = !tries_again || mail.progress.tries > 2;
         if !mail.progress.over {

@@ -174,7 +174,7 @@ impl Life {
                 let key = SessionKey(self.next_session);
                 let link = session.links().first().map_or_else(String::new, link_text);
                 let peer = session.peer();
-                let port = Port::new(key, session, self.events.clone());
+                let port = Port::new(session, self.events.clone());
                 let given = seat.send(Seat {
                     key,
                     bodies: self.bodies.clone(),

@@ -128,6 +128,12 @@ impl Session {
         self.shared.lock().links.clone()
     }
 
+    /// How often its last link was lost, since it began. Who looks at [`Session::link_state`] now and then misses a
+    /// loss that was made good in between; this number tells of it.
+    pub fn link_losses(&self) -> u64 {
+        self.shared.lock().losses
+    }
+
     /// Whether it has a link, to be watched.
     pub fn link_state(&self) -> watch::Receiver<LinkState> {
         self.shared.link_state.subscribe()

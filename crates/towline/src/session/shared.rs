@@ -56,6 +56,8 @@ pub(crate) struct State {
     /// Streams that the peer opened and nobody accepted yet; the core bounds how many.
     pub(crate) opened: VecDeque<(StreamKey, Lane)>,
     pub(crate) links: Vec<LinkInfo>,
+    /// How often the last link was lost.
+    pub(crate) losses: u64,
     pub(crate) ended: Option<Ended>,
     /// The task is gone: its last words have left, or the time for them is over.
     pub(crate) parted: bool,
@@ -96,6 +98,7 @@ impl Shared {
             streams: HashMap::new(),
             opened: VecDeque::new(),
             links: Vec::new(),
+            losses: 0,
             ended: None,
             parted: false,
             closing: None,

@@ -120,7 +120,15 @@ impl SessionTask {
     fn remove_link(&mut self, index: usize, now: Instant) {
         self.links.remove(index).shut(&self.shared, now);
         self.show_links();
-        if self.links.is_empty() && self.shared.lock().ended.is_none() {
+        if !self.links.is_empty() {
+            return;
+        }
+        let over = {
+            let mut state = self.shared.lock();
+            state.losses += 1;
+            state.ended.is_some()
+        };
+        if !over {
             self.shared.link_state.send_replace(LinkState::Disconnected);
         }
     }

@@ -41,7 +41,7 @@ impl HubCore {
             envelope: kept.envelope.clone(),
             state: kept.phase.state(),
             deadline_left_ms: if undecided { kept.deadline.left_ms(turn.now, self.boot) } else { 0 },
-            accepted_ms: kept.deadline.wall_ms,
+            accepted_ms: kept.accepted_ms,
             receipt,
             output,
             late: kept.late.as_ref().map(|Word { receipt, .. }| receipt.clone()),

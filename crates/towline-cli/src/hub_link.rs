@@ -5,7 +5,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::home::Home;
 use std::sync::Arc;
-use towline::{Client, ClientConfig, ConnectError, Identity, Session};
+use towline::{Client, ClientConfig, ConnectError, Identity, PostQuantum, Session};
 use towline_proto::ids::KeyHash;
 use towline_proto::wire::close::Close;
 
@@ -27,7 +27,7 @@ impl HubLink {
     pub(crate) fn new(home: &Home) -> Result<Self, Failure> {
         let device = DeviceConfig::load(home)?;
         let identity = device::identity(home)?;
-        let client = client(&identity, device.hub_key()?, device.hosts.clone());
+        let client = client(&identity, device.hub_key()?, device.hosts.clone(), device.pq.0);
         Ok(Self { identity, device, client })
     }
 
@@ -38,8 +38,10 @@ impl HubLink {
 }
 
 /// A client with the program's usual limits.
-pub(crate) fn client(identity: &Arc<Identity>, hub: KeyHash, hosts: Vec<String>) -> Client {
-    Client::new(identity.clone(), hub, hosts, ClientConfig::default())
+pub(crate) fn client(identity: &Arc<Identity>, hub: KeyHash, hosts: Vec<String>, pq: PostQuantum) -> Client {
+    let mut config = ClientConfig::default();
+    config.post_quantum = pq;
+    Client::new(identity.clone(), hub, hosts, config)
 }
 
 /// Why there is no session, with what was tried and what to do.

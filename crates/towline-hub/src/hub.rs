@@ -100,7 +100,7 @@ impl Hub {
         let mailbox = mailbox.map_err(|error| StartError::Config(error.to_string()))??;
 
         let (events, inbox) = mpsc::channel(EVENTS);
-        let mut builder = Server::builder(identity.clone());
+        let mut builder = Server::builder(identity.clone()).post_quantum(config.pq.0);
         for address in usable(&config.listen) {
             builder = builder.listen(address);
         }

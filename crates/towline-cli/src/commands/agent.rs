@@ -34,7 +34,7 @@ impl Agent {
         let _only_one = lock(&context.home)?;
         let config = AgentConfig::load(&context.home.device(), &self.set)?;
         let identity = device::identity(&context.home)?;
-        let client = hub_link::client(&identity, joined.hub_key()?, joined.hosts.clone());
+        let client = hub_link::client(&identity, joined.hub_key()?, joined.hosts.clone(), joined.pq.0);
         let (ask_end, end) = watch::channel(false);
         let mut asked = EndAsked::listen();
         let human = format!("agent of {} for the hub at {}", joined.name, joined.hosts.join(", "));

@@ -160,7 +160,8 @@ fn show(context: &Context, origin: bool, config: Option<PathBuf>) -> Outcome {
     if home.device_config().exists() {
         let device = DeviceConfig::load(home)?;
         let file = home.device_config().display().to_string();
-        let values = [("name", device.name), ("hub", device.hub), ("hosts", device.hosts.join(","))];
+        let pq = String::from(device.pq);
+        let values = [("name", device.name), ("hub", device.hub), ("hosts", device.hosts.join(",")), ("pq", pq)];
         shown.extend(values.into_iter().map(|(option, value)| Shown {
             option: format!("device.{option}"),
             value,

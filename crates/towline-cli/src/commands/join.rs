@@ -10,7 +10,7 @@ use clap::Args;
 use std::io::Read;
 use std::path::PathBuf;
 use std::time::Duration;
-use towline::{Session, Ticket};
+use towline::{PostQuantum, Session, Ticket};
 use towline_proto::ids::DeviceName;
 
 /// The longest ticket that is read from a file or from standard input, in bytes: far above any that a hub makes.
@@ -29,16 +29,19 @@ pub(crate) struct Join {
     /// Read the ticket from this file
     #[arg(long, env = "TOWLINE_TICKET_FILE", value_name = "FILE", hide_env_values = true)]
     ticket_file: Option<PathBuf>,
+    /// Post-quantum key exchange: `require`, or `prefer` for a hub that lacks it; noted in device.toml
+    #[arg(long, env = "TOWLINE_PQ", value_name = "CHOICE", default_value_t, hide_env_values = true)]
+    pq: PostQuantum,
 }
 
 impl Join {
     pub(super) async fn run(self, context: &Context) -> Outcome {
         let ticket = self.ticket()?;
         let identity = device::identity(&context.home)?;
-        let client = hub_link::client(&identity, ticket.hub, ticket.hosts.clone());
+        let client = hub_link::client(&identity, ticket.hub, ticket.hosts.clone(), self.pq);
         let session = client.connect().await.map_err(|error| hub_link::failure(&error, &ticket.hosts))?;
         let name = spend(&session, &ticket).await?;
-        DeviceConfig::of(&ticket, &name).save(&context.home)?;
+        DeviceConfig::of(&ticket, &name, self.pq).save(&context.home)?;
         session.close(towline::Close::new(towline::CloseCode::Done));
         let home = context.home.device();
         let human = format!(

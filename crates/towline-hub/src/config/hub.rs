@@ -1,6 +1,7 @@
 //! The hub's options: flag over environment over file over default, each under one name.
 
 use super::origin::{Kind, Layers, OptionSpec, Setting};
+use super::pq::Pq;
 use super::strict::ConfigError;
 use super::units::{Size, Span};
 use serde::Deserialize;
@@ -39,6 +40,8 @@ pub struct HubConfig {
     pub keep_records: Span,
     /// How long an ending hub waits for its sessions.
     pub drain: Span,
+    /// Whether devices must have post-quantum key exchange.
+    pub pq: Pq,
     /// Whether every joined device may send to every other.
     pub dev: bool,
     /// Quotas.
@@ -87,6 +90,7 @@ pub const OPTIONS: &[OptionSpec] = &[
     OptionSpec::new("keep_failed", Kind::Text, "7d", "how long a body stays whose message was not handled"),
     OptionSpec::new("keep_records", Kind::Text, "90d", "how long the record of a decided message stays"),
     OptionSpec::new("drain", Kind::Text, "5s", "how long an ending hub waits for its sessions"),
+    OptionSpec::new("pq", Kind::Text, "require", "post-quantum key exchange: require, or prefer for old OpenSSL"),
     OptionSpec::new("dev", Kind::Flag, "false", "every joined device may send to every other"),
     OptionSpec::new("quota.messages", Kind::Number, "100000", "undecided messages in all"),
     OptionSpec::new("quota.device_messages", Kind::Number, "10000", "undecided messages for one device"),
@@ -117,6 +121,7 @@ impl Default for HubConfig {
             keep_failed: Span::from_secs(7 * DAY_SECS),
             keep_records: Span::from_secs(90 * DAY_SECS),
             drain: Span::from_secs(5),
+            pq: Pq::default(),
             dev: false,
             quota: Quota::default(),
             groups: BTreeMap::new(),

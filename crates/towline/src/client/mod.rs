@@ -19,7 +19,7 @@ use crate::hello::{HelloError, Secured};
 use crate::identity::Identity;
 use crate::session::{Clock, Rejoin, Rejoined, Session, SessionTask, Shared, Supply};
 use crate::tls::keys::{self, HmacSha256};
-use crate::tls::{ClientTls, TlsError};
+use crate::tls::{ClientTls, PostQuantum, TlsError};
 use crate::transport::MemoryDialer;
 use backoff::Backoff;
 use dial::Place;
@@ -40,6 +40,8 @@ pub struct ClientConfig {
     pub probe_period: Duration,
     /// This side's limits and first grants.
     pub params: Params,
+    /// Whether the hub must have post-quantum key exchange.
+    pub post_quantum: PostQuantum,
 }
 
 impl Default for ClientConfig {
@@ -49,6 +51,7 @@ impl Default for ClientConfig {
             handshake_timeout: HANDSHAKE_TIMEOUT,
             probe_period: LinkConfig::default().probe_period,
             params: Params::default(),
+            post_quantum: PostQuantum::default(),
         }
     }
 }
@@ -137,13 +140,14 @@ impl Client {
     /// Makes a session: one try over every address, bounded in time. The session reconnects and resumes by itself until
     /// it is closed, or the hub has lost its state or refuses.
     pub async fn connect(&self) -> Result<Session, ConnectError> {
-        let tls = ClientTls::new(&self.identity, self.hub).map_err(|error| ConnectError::Tls(error.to_string()))?;
+        let tls = ClientTls::new(&self.identity, self.hub, self.config.post_quantum);
+        let tls = tls.map_err(|error| ConnectError::Tls(error.to_string()))?;
         let road = Arc::new(Road { tls, place: self.place.clone(), config: self.config.clone() });
         let (link, admission) = road.walk(|_, out| handshake::begin(road.offer(), out)).await?;
         let Admission::New { session, params, .. } = admission else {
             return Err(ConnectError::Protocol(Close::new(CloseCode::Protocol)));
         };
-        let secret = link.exporter.export(handshake::SESSION_SECRET_LABEL).map_err(tls_error)?;
+        let secret = link.proven.exporter.export(handshake::SESSION_SECRET_LABEL).map_err(tls_error)?;
         let core = Core::new(Side::Client, session, road.config.params, params);
         let shared = Shared::new(core, session, link.peer(), Clock::new());
         let config = LinkConfig { probe_period: road.config.probe_period };
@@ -192,7 +196,7 @@ impl Road {
     ) -> Result<Rejoined, ConnectError> {
         let begin = |link: &Secured, out: &mut Vec<u8>| {
             // Without an exporter the proof is wrong and the server refuses; it cannot be missing after a handshake.
-            let exporter = link.exporter.export(handshake::JOIN_EXPORTER_LABEL).unwrap_or_default();
+            let exporter = link.proven.exporter.export(handshake::JOIN_EXPORTER_LABEL).unwrap_or_default();
             handshake::begin_join(self.offer(), session, received, secret, &exporter, &HmacSha256, out)
         };
         let (link, admission) = self.walk(begin).await?;

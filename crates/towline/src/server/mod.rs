@@ -22,7 +22,7 @@ use towline_proto::wire::hello::Params;
 
 use crate::identity::Identity;
 use crate::session::{Session, Shared};
-use crate::tls::ServerTls;
+use crate::tls::{PostQuantum, ServerTls};
 use crate::transport::MemoryListener;
 pub use counters::Counters;
 use counters::Tally;
@@ -94,6 +94,7 @@ pub struct ServerBuilder {
     memory: Vec<MemoryListener>,
     admit: Admit,
     limits: Limits,
+    post_quantum: PostQuantum,
 }
 
 /// A server; see [`Server::builder`].
@@ -104,7 +105,8 @@ impl Server {
     /// Begins a server with this identity.
     pub fn builder(identity: Arc<Identity>) -> ServerBuilder {
         let (listen, memory) = (Vec::new(), Vec::new());
-        ServerBuilder { identity, listen, memory, admit: Arc::new(|_| Ok(())), limits: Limits::default() }
+        let (limits, post_quantum) = (Limits::default(), PostQuantum::default());
+        ServerBuilder { identity, listen, memory, admit: Arc::new(|_| Ok(())), limits, post_quantum }
     }
 }
 
@@ -137,6 +139,13 @@ impl ServerBuilder {
         self
     }
 
+    /// Whether peers must have post-quantum key exchange; without this they must.
+    #[must_use]
+    pub fn post_quantum(mut self, choice: PostQuantum) -> Self {
+        self.post_quantum = choice;
+        self
+    }
+
     /// Binds every listener and starts.
     ///
     /// # Errors
@@ -151,20 +160,21 @@ impl ServerBuilder {
             addresses.push(listener.local_addr()?);
             listeners.push(Listener::Tcp(listener));
         }
-        start(&self.identity, self.admit, self.limits, listeners, addresses, plugin)
+        let tls = ServerTls::new(&self.identity, self.post_quantum).map_err(io::Error::other)?;
+        Ok(start(tls, self.admit, self.limits, listeners, addresses, plugin))
     }
 }
 
 fn start(
-    identity: &Identity,
+    tls: ServerTls,
     admit: Admit,
     limits: Limits,
     listeners: Vec<Listener>,
     addresses: Vec<SocketAddr>,
     plugin: impl Plugin,
-) -> io::Result<RunningServer> {
+) -> RunningServer {
     let house = Arc::new(House {
-        tls: ServerTls::new(identity).map_err(io::Error::other)?,
+        tls,
         gate: Gate::new(limits.clone()),
         limits,
         admit,
@@ -183,7 +193,7 @@ fn start(
             listen::run(listener, |carried| house.take(carried), failed).await;
         });
     }
-    Ok(RunningServer { addresses, accepting, house })
+    RunningServer { addresses, accepting, house }
 }
 
 /// What a running server asks of its house, whatever its plug-in is.

@@ -7,8 +7,8 @@ use serde_json::Value;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
-use support::World;
 use support::home::Ran;
+use support::{World, until};
 
 const CLIENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../clients/python/towline_client.py");
 
@@ -189,20 +189,24 @@ fn a_python_device_that_is_killed_again_and_again_loses_and_doubles_nothing() {
         let ran = world.ran("office", &["send", "--json", "--text", &text, "--name", "note", "lab:"]);
         ids.push(ran.message()["id"].as_str().expect("an id").to_owned());
     }
+    let placed = || std::fs::read_dir(world.path("python/inbox")).map_or(0, Iterator::count);
     let handled = |id: &String| world.run("office", ["status", id]).status.code() == Some(0);
-    let mut kills = 0;
-    while !ids.iter().all(handled) {
-        // It is killed while it works on those behind the first that it tells of, wherever it is then.
-        let mut receiving = python.start_receiving(&world, &[]);
-        receiving.line().expect("it goes on until it is killed");
+    let (mut before, mut kills) = (0, 0);
+    while before < MESSAGES {
+        // Killed as soon as one more stands in the inbox: while it signs, reports, or works on the next.
+        let _receiving = python.start_receiving(&world, &[]);
+        until("one more is placed", || placed() > before);
+        before = placed();
         kills += 1;
     }
-    let placed: Vec<String> = std::fs::read_dir(world.path("python/inbox"))
+    let _receiving = python.start_receiving(&world, &[]);
+    until("every outcome is told", || ids.iter().all(handled));
+    let found: Vec<String> = std::fs::read_dir(world.path("python/inbox"))
         .expect("an inbox")
         .flatten()
         .map(|entry| std::fs::read_to_string(entry.path()).expect("text"))
         .collect();
-    let mut numbers: Vec<usize> = placed.iter().map(|text| text.parse().expect("a number")).collect();
+    let mut numbers: Vec<usize> = found.iter().map(|text| text.parse().expect("a number")).collect();
     numbers.sort_unstable();
     assert_eq!(numbers, (0..MESSAGES).collect::<Vec<_>>(), "each once");
     println!("python client: {MESSAGES} messages, {kills} kills");

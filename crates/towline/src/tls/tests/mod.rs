@@ -10,6 +10,7 @@ use super::*;
 use crate::identity::{self, Identity};
 
 mod downgrade;
+mod impostors;
 
 type End = (TlsStream<DuplexStream>, Proven);
 

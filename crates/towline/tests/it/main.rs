@@ -2,6 +2,7 @@
 
 mod echo;
 mod hostile;
+mod openssl;
 mod proxy;
 mod resume;
 mod support;

@@ -5,15 +5,14 @@
 //! ```
 //! use std::ops::ControlFlow;
 //! use bytes::Bytes;
+//! use towline::codec::LengthPrefixed;
 //! use towline::connection::{Connection, Reactor, Replies};
-//! use towline::pump::codec::LengthPrefixed;
 //!
 //! struct Echo;
-//! impl Reactor for Echo {
-//!     type Inbound = Bytes;
+//! impl Reactor<LengthPrefixed> for Echo {
 //!     type Outbound = Bytes;
-//!     fn message(&mut self, message: Bytes, replies: &mut Replies<Bytes>) -> ControlFlow<()> {
-//!         replies.push(message);
+//!     fn message(&mut self, message: &[u8], replies: &mut Replies<Bytes>) -> ControlFlow<()> {
+//!         replies.push(Bytes::copy_from_slice(message));
 //!         ControlFlow::Continue(())
 //!     }
 //! }
@@ -38,7 +37,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 
-use crate::pump::codec::{Decoder, Encoder, Verdict};
+use crate::codec::{Decoder, Encoder, Verdict};
 use crate::pump::{Inbound, Outbox, Pump, PumpEnd, Traffic, Wire};
 
 /// Named limits of a connection.
@@ -57,15 +56,13 @@ impl Default for ConnectionConfig {
     }
 }
 
-/// What a connection's messages do.
-pub trait Reactor {
-    /// What the decoder reads.
-    type Inbound;
+/// What becomes of the messages that the decoder `D` reads.
+pub trait Reactor<D: Decoder> {
     /// What the encoder writes.
     type Outbound;
 
     /// Takes one message. `Break` ends the connection after the replies are written.
-    fn message(&mut self, message: Self::Inbound, replies: &mut Replies<Self::Outbound>) -> ControlFlow<()>;
+    fn message(&mut self, message: D::Message<'_>, replies: &mut Replies<Self::Outbound>) -> ControlFlow<()>;
 }
 
 /// Answers to messages. Nothing more is read before they are encoded, so a peer cannot pile them up.
@@ -140,13 +137,13 @@ impl<M> Sender<M> {
 
 /// A byte stream, a codec and a reactor in one future; see the module's page.
 #[must_use = "a connection does nothing unless it is polled"]
-pub struct Connection<S, C, R: Reactor> {
+pub struct Connection<S, C: Decoder, R: Reactor<C>> {
     wire: Wire<S>,
     parts: Parts<C, R>,
 }
 
 /// What stands above the wire.
-struct Parts<C, R: Reactor> {
+struct Parts<C: Decoder, R: Reactor<C>> {
     codec: C,
     reactor: R,
     replies: Replies<R::Outbound>,
@@ -169,8 +166,8 @@ enum Fault<D, E> {
 impl<S, C, R> Connection<S, C, R>
 where
     S: AsyncRead + AsyncWrite + Unpin,
-    C: Decoder<Message = R::Inbound> + Encoder<Message = R::Outbound>,
-    R: Reactor,
+    C: Decoder + Encoder<Message = R::Outbound>,
+    R: Reactor<C>,
 {
     /// A connection over `io`, to be spawned or awaited, and the sender that feeds it.
     pub fn new(io: S, codec: C, reactor: R, config: ConnectionConfig) -> (Sender<R::Outbound>, Self) {
@@ -182,15 +179,15 @@ where
 }
 
 /// The parts as traffic during one poll.
-struct Turn<'a, 'b, C, R: Reactor> {
+struct Turn<'a, 'b, C: Decoder, R: Reactor<C>> {
     parts: &'a mut Parts<C, R>,
     cx: &'a mut Context<'b>,
 }
 
 impl<C, R> Traffic for Turn<'_, '_, C, R>
 where
-    C: Decoder<Message = R::Inbound> + Encoder<Message = R::Outbound>,
-    R: Reactor,
+    C: Decoder + Encoder<Message = R::Outbound>,
+    R: Reactor<C>,
 {
     type Error = Fault<<C as Decoder>::Error, <C as Encoder>::Error>;
 
@@ -239,8 +236,8 @@ where
 impl<S, C, R> Future for Connection<S, C, R>
 where
     S: AsyncRead + AsyncWrite + Unpin,
-    C: Decoder<Message = R::Inbound> + Encoder<Message = R::Outbound> + Unpin,
-    R: Reactor + Unpin,
+    C: Decoder + Encoder<Message = R::Outbound> + Unpin,
+    R: Reactor<C> + Unpin,
     R::Outbound: Unpin,
 {
     type Output = ConnectionEnd<<C as Decoder>::Error, <C as Encoder>::Error>;

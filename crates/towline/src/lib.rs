@@ -36,10 +36,11 @@
 //! *handled* are words of the mailbox ([`mail`]), never of a session.
 //!
 //! Where what stands: [`identity`] (keys), [`ticket`] (the line that makes a device), `tls` (private: the only module
-//! that names rustls or aws-lc-rs), [`transport`] (what carries links), [`pump`] and [`connection`] (the low layer, for
-//! any wire format), [`session`], [`client`], [`server`]. The protocol itself is pure and lives in `towline-proto`.
+//! that names rustls or aws-lc-rs), [`transport`] (what carries links), [`codec`], [`pump`] and [`connection`] (the low
+//! layer, for any wire format), [`session`], [`client`], [`server`]. The protocol itself is pure and lives in `towline-proto`.
 
 pub mod client;
+pub mod codec;
 pub mod connection;
 mod hello;
 pub mod identity;

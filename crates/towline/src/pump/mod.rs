@@ -9,7 +9,6 @@
 //! pump only if its message is not whole. Outward: [`Traffic::outbound`] appends to the [`Outbox`] as long as there is
 //! room, the wire writes the outbox's slices with one system call, and what is written is dropped.
 
-pub mod codec;
 mod outbox;
 #[cfg(test)]
 mod tests;

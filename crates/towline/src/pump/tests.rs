@@ -6,9 +6,9 @@ use std::ops::ControlFlow;
 use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
-use super::codec::{Decoder, LengthPrefixed, TooLong, Verdict};
 use super::outbox::GATHER_BELOW_BYTES;
 use super::*;
+use crate::codec::{Decoder, LengthPrefixed, TooLong, Verdict};
 use crate::connection::{Connection, ConnectionConfig, ConnectionEnd, Reactor, Replies};
 
 /// Messages are one length byte and that many bytes; 255 means: skip the next 1,000; 254 is invalid.
@@ -117,15 +117,14 @@ fn four_gib_announced_are_refused_before_any_memory() {
 /// Echoes, and ends at an empty message.
 struct Echo;
 
-impl Reactor for Echo {
-    type Inbound = Bytes;
+impl Reactor<LengthPrefixed> for Echo {
     type Outbound = Bytes;
 
-    fn message(&mut self, message: Bytes, replies: &mut Replies<Bytes>) -> ControlFlow<()> {
+    fn message(&mut self, message: &[u8], replies: &mut Replies<Bytes>) -> ControlFlow<()> {
         if message.is_empty() {
             return ControlFlow::Break(());
         }
-        replies.push(message);
+        replies.push(Bytes::copy_from_slice(message));
         ControlFlow::Continue(())
     }
 }

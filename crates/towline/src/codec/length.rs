@@ -1,47 +1,9 @@
-//! How messages lie in bytes: verdicts of a decoder, and the plain length-prefixed form.
+//! Messages behind their length.
 
 use bytes::Bytes;
 
-use super::Outbox;
-
-/// What a decoder says about the bytes at hand.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict<M> {
-    /// One message, and how many bytes it was.
-    Message(M, usize),
-    /// At least that many more bytes must come first.
-    Need(usize),
-    /// That many bytes (counted from the first at hand) mean nothing here and are thrown away as they come.
-    Skip(u64),
-}
-
-/// Reads messages.
-pub trait Decoder {
-    /// What it reads.
-    type Message;
-    /// Why bytes are invalid.
-    type Error;
-
-    /// Looks at the bytes at hand, which are never empty.
-    ///
-    /// # Errors
-    /// The bytes can never be a message.
-    fn decode(&mut self, bytes: &[u8]) -> Result<Verdict<Self::Message>, Self::Error>;
-}
-
-/// Writes messages.
-pub trait Encoder {
-    /// What it writes.
-    type Message;
-    /// Why a message cannot be written.
-    type Error;
-
-    /// Appends one message.
-    ///
-    /// # Errors
-    /// The message has no form on the wire; nothing was appended.
-    fn encode(&mut self, message: Self::Message, out: &mut Outbox) -> Result<(), Self::Error>;
-}
+use super::{Decoder, Encoder, Verdict};
+use crate::pump::Outbox;
 
 /// Messages behind their length in four bytes, most significant first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,17 +33,17 @@ impl LengthPrefixed {
 }
 
 impl Decoder for LengthPrefixed {
-    type Message = Bytes;
+    type Message<'a> = &'a [u8];
     type Error = TooLong;
 
-    fn decode(&mut self, bytes: &[u8]) -> Result<Verdict<Bytes>, TooLong> {
+    fn decode<'a>(&mut self, bytes: &'a [u8]) -> Result<Verdict<&'a [u8]>, TooLong> {
         let Some((prefix, rest)) = bytes.split_first_chunk::<PREFIX_BYTES>() else {
             return Ok(Verdict::Need(PREFIX_BYTES - bytes.len()));
         };
         let length = u32::from_be_bytes(*prefix);
         self.check(u64::from(length))?;
         Ok(match rest.get(..length as usize) {
-            Some(message) => Verdict::Message(Bytes::copy_from_slice(message), PREFIX_BYTES + message.len()),
+            Some(message) => Verdict::Message(message, PREFIX_BYTES + message.len()),
             None => Verdict::Need(length as usize - rest.len()),
         })
     }

@@ -152,7 +152,7 @@ class Session:
     def wait_for_room(self, stream, count):
         if self.room(stream) < count:
             self.put("Blocked", stream, need=stream.offset + count)
-        while self.room(stream) < count:
+        while self.room(stream) < count and not stream.ended:
             self.pump()
 
     def send(self, lane, data):
@@ -185,11 +185,13 @@ class Session:
         return stream
 
     def write(self, stream, data):
-        """Sends raw bytes, as credit allows."""
+        """Sends raw bytes, as credit allows, unless the hub wants no more of them."""
         most = wire.FRAME_MAX_BYTES - wire.FRAME_HEAD_MAX_BYTES
         at = 0
         while at < len(data):
             self.wait_for_room(stream, 1)
+            if stream.ended:
+                return
             piece = data[at:at + min(most, self.room(stream))]
             self.put("Bytes", stream, offset=stream.offset, data=piece)
             stream.offset += len(piece)

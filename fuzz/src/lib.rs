@@ -1,4 +1,5 @@
 //! Fuzzing of everything that reads what a peer sends.
 
+pub mod codecs;
 pub mod decoders;
 pub mod pair;

@@ -1,13 +1,17 @@
 //! The loop under every link and connection, as a plain value: bytes in, messages up; messages down, bytes out.
 //!
 //! ```text
-//!   Wire   the byte stream and the order of reading and writing      (does I/O)
-//!   Pump   partial input, skipping, limits, the outbox               (no I/O: is handed bytes, hands out slices)
+//!   Wire     the byte stream and the order of reading and writing    (does I/O)
+//!   Pump     partial input, skipping, limits, the outbox             (no I/O: is handed bytes, hands out slices)
 //!   Traffic  what the bytes mean: a codec and a reactor, or a session's link
 //! ```
-//! A byte's life inward: read into a buffer on the stack, looked at there by [`Traffic::inbound`], and copied into the
-//! pump only if its message is not whole. Outward: [`Traffic::outbound`] appends to the [`Outbox`] as long as there is
-//! room, the wire writes the outbox's slices with one system call, and what is written is dropped.
+//! A byte's life inward: (1) read into a buffer on the stack, (2) looked at there by [`Traffic::inbound`], (3) copied into
+//! the pump only if its message is not whole, or if the traffic wants no more for now. The rest of a large message is read
+//! to its place in the pump at once. Outward: (1) [`Traffic::outbound`] appends to the [`Outbox`] as long as there is room,
+//! (2) the driver writes the outbox's slices with one system call, (3) what is written is dropped, its room used again.
+//!
+//! The [`Pump`] itself touches no stream: a driver that owns its buffers and learns of completions hands it filled ones
+//! and writes the slices it hands out (`tests/own_driver.rs` does just that).
 
 mod outbox;
 #[cfg(test)]
@@ -16,7 +20,7 @@ mod wire;
 
 use std::io;
 
-pub use outbox::Outbox;
+pub use outbox::{IOV_MAX, Outbox};
 pub(crate) use wire::Wire;
 
 /// How much of the input is used, or what it lacks.
@@ -35,11 +39,11 @@ pub trait Traffic {
     /// Why the traffic cannot go on.
     type Error;
 
-    /// Looks at what came and was not used yet; it is never empty.
+    /// Looks at what came and was not used yet; it is never empty. Answers go to `out` at once.
     ///
     /// # Errors
     /// The bytes are invalid, or a message said that this is the end.
-    fn inbound(&mut self, input: &[u8]) -> Result<Inbound, Self::Error>;
+    fn inbound(&mut self, input: &[u8], out: &mut Outbox) -> Result<Inbound, Self::Error>;
 
     /// Appends what waits to be sent, until [`Outbox::is_full`].
     ///
@@ -47,7 +51,7 @@ pub trait Traffic {
     /// Something to be sent cannot be.
     fn outbound(&mut self, out: &mut Outbox) -> Result<(), Self::Error>;
 
-    /// Whether it can take more input now. A session's links always can, since nothing comes that was not granted.
+    /// Whether it takes more input now. A session's links always do, since nothing comes that was not granted.
     fn wants_input(&self) -> bool {
         true
     }
@@ -78,11 +82,21 @@ pub enum PumpEnd<E> {
     Io(io::Error),
 }
 
+/// The most memory taken in one step for a message that was announced and is not there, in bytes: who announces much must
+/// send it before we hold it.
+const GROWTH_MAX_BYTES: usize = 64 * 1024;
+
+/// What an idle pump keeps for the next beginning of a message, in bytes.
+const KEPT_WHEN_IDLE_BYTES: usize = 512;
+
 /// Partial input and waiting output of one byte stream.
 #[derive(Debug)]
 pub struct Pump {
-    /// The beginning of a message that is not whole. Never longer than `limit_bytes`.
+    /// Input that is not dealt with: the beginning of a message that is not whole, at most `limit_bytes`; or what came
+    /// in one piece with messages after which the traffic wanted no more.
     rest: Vec<u8>,
+    /// How long `rest` must be before it is worth a look.
+    awaited: usize,
     /// Bytes still to be thrown away.
     skip: u64,
     limit_bytes: usize,
@@ -92,13 +106,32 @@ pub struct Pump {
 impl Pump {
     /// A pump that keeps at most `limit_bytes` of a message that is not whole.
     pub fn new(limit_bytes: usize) -> Self {
-        Self { rest: Vec::new(), skip: 0, limit_bytes, out: Outbox::default() }
+        Self { rest: Vec::new(), awaited: 0, skip: 0, limit_bytes, out: Outbox::default() }
     }
+
+    // ask
 
     /// Whether a message has begun and is not whole.
     pub fn is_inside_message(&self) -> bool {
         !self.rest.is_empty() || self.skip > 0
     }
+
+    /// Whether input is here that was held back because the traffic wanted no more: [`Pump::resume`] before reading on.
+    pub fn holds_back(&self) -> bool {
+        !self.rest.is_empty() && self.rest.len() >= self.awaited
+    }
+
+    /// How many bytes of the message that has begun are known to be missing.
+    fn missing(&self) -> usize {
+        if self.rest.is_empty() { 0 } else { self.awaited.saturating_sub(self.rest.len()) }
+    }
+
+    /// Bytes of memory held beyond what an idle pump keeps.
+    pub(crate) fn spare_bytes(&self) -> usize {
+        self.rest.capacity().saturating_sub(KEPT_WHEN_IDLE_BYTES) + self.out.spare_bytes()
+    }
+
+    // network
 
     /// What waits to be written.
     pub fn out(&mut self) -> &mut Outbox {
@@ -112,16 +145,39 @@ impl Pump {
     pub fn received<T: Traffic>(&mut self, bytes: &[u8], traffic: &mut T) -> Result<(), PumpEnd<T::Error>> {
         if self.rest.is_empty() {
             let used = self.feed(bytes, traffic)?;
-            return self.keep(&bytes[used..]);
+            self.rest.extend_from_slice(&bytes[used..]);
+            return Ok(());
         }
         self.rest.extend_from_slice(bytes);
-        let rest = std::mem::take(&mut self.rest);
-        let used = self.feed(&rest, traffic)?;
-        if used == 0 {
-            self.rest = rest;
-            return self.check(self.rest.len());
+        self.resume(traffic)
+    }
+
+    /// Where to read the rest of a large message to, if that saves copying it: behind what is here of it. The reader
+    /// appends at most the buffer's spare capacity, then calls [`Pump::resume`].
+    pub(crate) fn place_for_more(&mut self, at_least_bytes: usize) -> Option<&mut Vec<u8>> {
+        let missing = self.missing();
+        if missing < at_least_bytes {
+            return None;
         }
-        self.keep(&rest[used..])
+        if self.rest.capacity() - self.rest.len() < missing.min(GROWTH_MAX_BYTES) {
+            self.rest.reserve_exact(missing.min(self.rest.len().max(GROWTH_MAX_BYTES)));
+        }
+        Some(&mut self.rest)
+    }
+
+    /// Looks again at what is here, after the traffic wanted no more or the rest was filled in place.
+    ///
+    /// # Errors
+    /// As [`Pump::received`].
+    pub fn resume<T: Traffic>(&mut self, traffic: &mut T) -> Result<(), PumpEnd<T::Error>> {
+        if !self.holds_back() {
+            return Ok(());
+        }
+        let mut rest = std::mem::take(&mut self.rest);
+        let used = self.feed(&rest, traffic)?;
+        rest.drain(..used);
+        self.rest = rest;
+        Ok(())
     }
 
     /// Asks for output while there is room for it.
@@ -132,20 +188,31 @@ impl Pump {
         if self.out.is_full() { Ok(()) } else { traffic.outbound(&mut self.out).map_err(PumpEnd::Traffic) }
     }
 
-    /// Hands whole messages up; returns how many bytes are dealt with.
+    /// Gives memory back that nothing needs now; for a stream that came to rest.
+    pub(crate) fn give_back(&mut self) {
+        self.rest.shrink_to(KEPT_WHEN_IDLE_BYTES);
+        self.out.give_back();
+    }
+
+    /// Hands whole messages up while they are wanted; returns how many bytes are dealt with.
     fn feed<T: Traffic>(&mut self, bytes: &[u8], traffic: &mut T) -> Result<usize, PumpEnd<T::Error>> {
+        self.awaited = 0;
         let mut used = self.throw_away(bytes.len());
-        while used < bytes.len() {
-            match traffic.inbound(&bytes[used..]).map_err(PumpEnd::Traffic)? {
-                Inbound::Used(0) => break,
-                Inbound::Used(count) => used += count.min(bytes.len() - used),
+        while used < bytes.len() && traffic.wants_input() {
+            let here = &bytes[used..];
+            match traffic.inbound(here, &mut self.out).map_err(PumpEnd::Traffic)? {
+                Inbound::Used(count) if count > 0 => used += count.min(here.len()),
+                Inbound::Used(_) => {
+                    self.await_total(here.len(), 1)?;
+                    break;
+                }
                 Inbound::Need(more) => {
-                    self.check((bytes.len() - used).saturating_add(more))?;
+                    self.await_total(here.len(), more.max(1))?;
                     break;
                 }
                 Inbound::Skip(count) => {
                     self.skip = count;
-                    used += self.throw_away(bytes.len() - used);
+                    used += self.throw_away(here.len());
                 }
             }
         }
@@ -159,14 +226,14 @@ impl Pump {
         now
     }
 
-    fn keep<E>(&mut self, rest: &[u8]) -> Result<(), PumpEnd<E>> {
-        self.check(rest.len())?;
-        self.rest = rest.to_vec();
-        Ok(())
-    }
-
-    fn check<E>(&self, bytes: usize) -> Result<(), PumpEnd<E>> {
+    /// Waits until `more` bytes stand behind the `here` of a message, if the limit allows.
+    fn await_total<E>(&mut self, here: usize, more: usize) -> Result<(), PumpEnd<E>> {
+        let bytes = here.saturating_add(more);
         let limit_bytes = self.limit_bytes;
-        if bytes <= limit_bytes { Ok(()) } else { Err(PumpEnd::TooLarge { bytes, limit_bytes }) }
+        if bytes > limit_bytes {
+            return Err(PumpEnd::TooLarge { bytes, limit_bytes });
+        }
+        self.awaited = bytes;
+        Ok(())
     }
 }

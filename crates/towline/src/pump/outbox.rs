@@ -13,30 +13,32 @@ pub(super) const GATHER_BELOW_BYTES: usize = 2 * 1024;
 /// only make urgent messages wait behind it.
 pub(super) const FULL_BYTES: usize = 64 * 1024;
 
-/// The most slices in one write; Linux takes 1,024, and 64 KiB of large pieces are at most 32.
-pub(crate) const SLICES_MAX: usize = 64;
+/// The most slices that Linux takes in one write (`IOV_MAX`); more are an error there.
+pub const IOV_MAX: usize = 1_024;
+
+/// What an idle outbox keeps for the next small message, in bytes; the rest is given back.
+const KEPT_WHEN_IDLE_BYTES: usize = 512;
+
+/// What an idle outbox keeps room for, in pieces.
+const KEPT_WHEN_IDLE_PIECES: usize = 4;
 
 #[derive(Debug)]
 enum Piece {
-    Gathered(Vec<u8>),
+    /// That many bytes of [`Outbox::gathered`].
+    Gathered(usize),
     Whole(Bytes),
 }
 
-impl Piece {
-    fn bytes(&self) -> &[u8] {
-        match self {
-            Self::Gathered(bytes) => bytes,
-            Self::Whole(bytes) => bytes,
-        }
-    }
-}
-
 /// Bytes that wait to be written.
+///
+/// All small pieces lie in one buffer, in their order; `pieces` says where large ones stand between them. The buffer
+/// stays when it runs empty, so that a busy outbox allocates nothing; [`Outbox::give_back`] is for an idle one.
 #[derive(Debug, Default)]
 pub struct Outbox {
-    pieces: VecDeque<Piece>,
-    /// How much of the first piece is written.
+    gathered: Vec<u8>,
+    /// How much of `gathered` is written.
     written: usize,
+    pieces: VecDeque<Piece>,
     len: usize,
 }
 
@@ -61,6 +63,11 @@ impl Outbox {
         FULL_BYTES.saturating_sub(self.len)
     }
 
+    /// How many slices a write of everything takes.
+    pub fn pieces(&self) -> usize {
+        self.pieces.len()
+    }
+
     /// Copies `bytes` behind what waits.
     pub fn put(&mut self, bytes: &[u8]) {
         self.gather(|tail| tail.extend_from_slice(bytes));
@@ -75,47 +82,92 @@ impl Outbox {
         self.pieces.push_back(Piece::Whole(bytes));
     }
 
-    /// Lets `append` write behind what waits; it must only append.
+    /// Lets `append` write behind what waits; it must only append, for other bytes may stand before.
     pub fn gather<R>(&mut self, append: impl FnOnce(&mut Vec<u8>) -> R) -> R {
-        if !matches!(self.pieces.back(), Some(Piece::Gathered(_))) {
-            self.pieces.push_back(Piece::Gathered(Vec::new()));
+        let before = self.gathered.len();
+        let made = append(&mut self.gathered);
+        let count = self.gathered.len() - before;
+        if count > 0 {
+            self.len += count;
+            match self.pieces.back_mut() {
+                Some(Piece::Gathered(last)) => *last += count,
+                _ => self.pieces.push_back(Piece::Gathered(count)),
+            }
         }
-        let Some(Piece::Gathered(tail)) = self.pieces.back_mut() else {
-            unreachable!("the last piece was just seen or made to be a gathered one")
-        };
-        let before = tail.len();
-        let made = append(tail);
-        self.len += tail.len() - before;
         made
     }
 
-    /// Puts what waits into `slices`, oldest first; returns how many.
-    pub(crate) fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
-        let mut skip = self.written;
-        let mut count = 0;
-        for (slot, piece) in slices.iter_mut().zip(&self.pieces) {
-            *slot = IoSlice::new(&piece.bytes()[skip..]);
-            skip = 0;
-            count += 1;
+    /// The oldest bytes that lie together; empty when nothing waits.
+    pub fn first(&self) -> &[u8] {
+        match self.pieces.front() {
+            Some(Piece::Gathered(count)) => &self.gathered[self.written..self.written + count],
+            Some(Piece::Whole(bytes)) => bytes,
+            None => &[],
         }
-        count
     }
 
-    /// Drops the oldest `count` bytes, which were written.
-    pub(crate) fn advance(&mut self, mut count: usize) {
-        self.len -= count;
-        while let Some(first) = self.pieces.front_mut() {
-            let left = first.bytes().len() - self.written;
-            if count < left {
-                match first {
-                    Piece::Gathered(_) => self.written += count,
-                    Piece::Whole(bytes) => bytes.advance(count),
+    /// Puts what waits into `slices`, oldest first, for one vectored write; returns how many.
+    pub fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        let mut at = self.written;
+        let mut used = 0;
+        for (slot, piece) in slices.iter_mut().zip(&self.pieces) {
+            *slot = match piece {
+                Piece::Gathered(count) => {
+                    at += count;
+                    IoSlice::new(&self.gathered[at - count..at])
                 }
-                return;
-            }
-            count -= left;
-            self.written = 0;
-            self.pieces.pop_front();
+                Piece::Whole(bytes) => IoSlice::new(bytes),
+            };
+            used += 1;
         }
+        used
+    }
+
+    /// Drops the oldest `count` bytes, which were written. Never more than [`Outbox::len`].
+    pub fn advance(&mut self, count: usize) {
+        self.len -= count;
+        let mut left = count;
+        while left > 0 {
+            let Some(first) = self.pieces.front_mut() else { break };
+            let (length, gathered) = match first {
+                Piece::Gathered(length) => (*length, true),
+                Piece::Whole(bytes) => (bytes.len(), false),
+            };
+            let taken = left.min(length);
+            left -= taken;
+            self.written += if gathered { taken } else { 0 };
+            if taken == length {
+                self.pieces.pop_front();
+            } else {
+                match first {
+                    Piece::Gathered(length) => *length -= taken,
+                    Piece::Whole(bytes) => bytes.advance(taken),
+                }
+            }
+        }
+        self.compact();
+    }
+
+    /// Makes the room of written bytes usable again, moving at most as many bytes as were written since the last time.
+    fn compact(&mut self) {
+        if self.written == self.gathered.len() {
+            self.gathered.clear();
+            self.written = 0;
+        } else if self.written >= FULL_BYTES && self.written * 2 >= self.gathered.len() {
+            self.gathered.drain(..self.written);
+            self.written = 0;
+        }
+    }
+
+    /// Bytes of memory held beyond what an idle outbox keeps.
+    pub(crate) fn spare_bytes(&self) -> usize {
+        let pieces = self.pieces.capacity().saturating_sub(KEPT_WHEN_IDLE_PIECES) * size_of::<Piece>();
+        self.gathered.capacity().saturating_sub(KEPT_WHEN_IDLE_BYTES) + pieces
+    }
+
+    /// Gives memory back that what waits does not need.
+    pub(crate) fn give_back(&mut self) {
+        self.gathered.shrink_to(KEPT_WHEN_IDLE_BYTES);
+        self.pieces.shrink_to(KEPT_WHEN_IDLE_PIECES);
     }
 }

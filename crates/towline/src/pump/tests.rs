@@ -1,15 +1,12 @@
 //! Verdicts, limits and gathering, at each limit and one past it.
 
 use std::io::IoSlice;
-use std::ops::ControlFlow;
 
 use bytes::Bytes;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
-use super::outbox::GATHER_BELOW_BYTES;
+use super::outbox::{FULL_BYTES, GATHER_BELOW_BYTES};
 use super::*;
-use crate::codec::{Decoder, LengthPrefixed, TooLong, Verdict};
-use crate::connection::{Connection, ConnectionConfig, ConnectionEnd, Reactor, Replies};
+use crate::codec::{Decoder, FrameError, LengthPrefixed, Verdict};
 
 /// Messages are one length byte and that many bytes; 255 means: skip the next 1,000; 254 is invalid.
 #[derive(Default)]
@@ -21,7 +18,7 @@ struct Toy {
 impl Traffic for Toy {
     type Error = &'static str;
 
-    fn inbound(&mut self, input: &[u8]) -> Result<Inbound, &'static str> {
+    fn inbound(&mut self, input: &[u8], _out: &mut Outbox) -> Result<Inbound, &'static str> {
         self.longest_input = self.longest_input.max(input.len());
         match input[0] {
             255 => Ok(Inbound::Skip(1_001)),
@@ -96,9 +93,7 @@ fn small_pieces_are_gathered_and_large_ones_written_in_place() {
     assert_eq!(&*slices[0], b"abcd");
     assert_eq!(slices[1].as_ptr(), large.as_ptr(), "not copied");
     out.advance(3);
-    let mut slices = [IoSlice::new(&[]); 8];
-    out.slices(&mut slices);
-    assert_eq!(&*slices[0], b"d");
+    assert_eq!(out.first(), b"d");
     out.advance(1 + large.len() + 1);
     assert_eq!(out.len(), 1);
     out.advance(1);
@@ -107,93 +102,118 @@ fn small_pieces_are_gathered_and_large_ones_written_in_place() {
 
 #[test]
 fn four_gib_announced_are_refused_before_any_memory() {
-    let mut codec = LengthPrefixed { max_bytes: 1 << 20 };
+    let mut codec = LengthPrefixed::u32(1 << 20);
     let verdict = codec.decode(&[0xff, 0xff, 0xff, 0xff]);
-    assert_eq!(verdict, Err(TooLong { bytes: u64::from(u32::MAX), max_bytes: 1 << 20 }));
+    assert_eq!(verdict, Err(FrameError::TooLong { bytes: u64::from(u32::MAX), max_bytes: 1 << 20 }));
     assert_eq!(codec.decode(&[0, 0x10, 0, 0]), Ok(Verdict::Need(1 << 20)));
     assert!(codec.decode(&[0, 0x10, 0, 1]).is_err());
 }
 
-/// Echoes, and ends at an empty message.
-struct Echo;
-
-impl Reactor<LengthPrefixed> for Echo {
-    type Outbound = Bytes;
-
-    fn message(&mut self, message: &[u8], replies: &mut Replies<Bytes>) -> ControlFlow<()> {
-        if message.is_empty() {
-            return ControlFlow::Break(());
-        }
-        replies.push(Bytes::copy_from_slice(message));
-        ControlFlow::Continue(())
-    }
-}
-
-const CODEC: LengthPrefixed = LengthPrefixed { max_bytes: 1 << 20 };
-
-#[tokio::test]
-async fn a_connection_echoes_every_size_and_ends_with_done() {
-    let (mut near, far) = duplex(10_000);
-    let (sender, connection) = Connection::new(far, CODEC, Echo, ConnectionConfig::default());
-    let task = tokio::spawn(connection);
-    sender.send(Bytes::from_static(b"hi")).await.unwrap();
-    let mut first = [0; 6];
-    near.read_exact(&mut first).await.unwrap();
-    assert_eq!(&first, b"\0\0\0\x02hi");
-    let (mut reading, mut writing) = tokio::io::split(near);
-    for size in [1usize, 2_047, 2_048, 65_536, 1 << 20] {
-        let mut sent = (size as u32).to_be_bytes().to_vec();
-        sent.resize(4 + size, 0x5a);
-        let mut got = vec![0; sent.len()];
-        let (wrote, read) = tokio::join!(writing.write_all(&sent), reading.read_exact(&mut got));
-        wrote.unwrap();
-        read.unwrap();
-        assert!(sent == got, "{size} bytes");
-    }
-    writing.write_all(&[0; 4]).await.unwrap();
-    assert!(task.await.unwrap().is_done());
-    assert_eq!(reading.read(&mut [0; 8]).await.unwrap(), 0);
-}
-
-#[tokio::test]
-async fn a_connection_ends_with_the_reason() {
-    let run = async |bytes: &[u8]| {
-        let (mut near, far) = duplex(10_000);
-        let (_sender, connection) = Connection::new(far, CODEC, Echo, ConnectionConfig::default());
-        near.write_all(bytes).await.unwrap();
-        drop(near);
-        connection.await
+#[test]
+fn a_write_in_part_goes_on_at_every_byte() {
+    let large: Vec<u8> = (0..GATHER_BELOW_BYTES).map(|i| (i % 251) as u8).collect();
+    let fill = |out: &mut Outbox| {
+        out.put(b"one");
+        out.put_whole(Bytes::from(large.clone()));
+        out.put(b"two");
+        out.put_whole(Bytes::from(large.clone()));
+        out.put_whole(Bytes::from(large.clone()));
+        out.put(b"three");
     };
-    assert!(matches!(run(b"").await, ConnectionEnd::PeerClosed));
-    assert!(matches!(run(b"\0\0\0\x09half").await, ConnectionEnd::Cut));
-    assert!(matches!(run(&[0xff; 4]).await, ConnectionEnd::Invalid(TooLong { .. })));
+    let mut whole = Outbox::default();
+    fill(&mut whole);
+    let all = written_out(&whole);
+    for at in 0..=all.len() {
+        let mut out = Outbox::default();
+        fill(&mut out);
+        out.advance(at);
+        assert_eq!(out.len(), all.len() - at);
+        assert!(written_out(&out) == all[at..], "after {at} bytes");
+        out.put(b"!");
+        assert!(written_out(&out).ends_with(b"!"));
+    }
 }
 
-#[tokio::test]
-async fn a_peer_that_never_reads_stops_the_reading_and_not_the_memory() {
-    let (mut near, far) = duplex(64);
-    let (_sender, connection) = Connection::new(far, CODEC, Echo, ConnectionConfig::default());
-    let mut connection = tokio::spawn(connection);
-    let message = [&[0, 0, 0x10, 0][..], &[1; 4096]].concat();
-    let flood = async {
-        for _ in 0..10_000 {
-            near.write_all(&message).await.unwrap();
+fn written_out(out: &Outbox) -> Vec<u8> {
+    let mut slices = [IoSlice::new(&[]); 8];
+    let count = out.slices(&mut slices);
+    slices[..count].iter().flat_map(|slice| slice.to_vec()).collect()
+}
+
+#[test]
+fn an_outbox_that_is_never_quite_empty_does_not_grow() {
+    let mut out = Outbox::default();
+    out.put(&[1; 1_000]);
+    for _ in 0..10_000 {
+        out.put(&[2; 1_000]);
+        out.advance(1_000);
+    }
+    assert_eq!(out.len(), 1_000);
+    assert!(out.spare_bytes() <= 4 * FULL_BYTES, "{}", out.spare_bytes());
+    out.give_back();
+    assert!(out.spare_bytes() <= 3_000 || out.len() == 1_000);
+    assert!(written_out(&out) == [2; 1_000]);
+    out.advance(1_000);
+    out.give_back();
+    assert_eq!(out.spare_bytes(), 0);
+}
+
+/// Wants a number of messages and then no more.
+struct Reluctant(Toy, usize);
+
+impl Traffic for Reluctant {
+    type Error = &'static str;
+
+    fn inbound(&mut self, input: &[u8], out: &mut Outbox) -> Result<Inbound, &'static str> {
+        let verdict = self.0.inbound(input, out);
+        self.1 -= usize::from(matches!(verdict, Ok(Inbound::Used(_))));
+        verdict
+    }
+
+    fn outbound(&mut self, _out: &mut Outbox) -> Result<(), &'static str> {
+        Ok(())
+    }
+
+    fn wants_input(&self) -> bool {
+        self.1 > 0
+    }
+}
+
+#[test]
+fn what_is_not_wanted_yet_is_held_back_and_nothing_is_lost() {
+    let bytes: Vec<u8> = (0..100).flat_map(|number| [2, number, number]).collect();
+    let (mut pump, mut traffic) = (Pump::new(16), Reluctant(Toy::default(), 0));
+    pump.received(&bytes[..299], &mut traffic).unwrap();
+    for taken in 0..99 {
+        assert!(pump.holds_back());
+        assert_eq!(traffic.0.got.len(), taken);
+        traffic.1 = 1;
+        pump.resume(&mut traffic).unwrap();
+    }
+    traffic.1 = 1;
+    pump.resume(&mut traffic).unwrap();
+    assert!(!pump.holds_back() && pump.is_inside_message());
+    pump.received(&bytes[299..], &mut traffic).unwrap();
+    assert!(!pump.is_inside_message());
+    assert!(traffic.0.got.iter().enumerate().all(|(number, got)| *got == [number as u8; 2]));
+}
+
+#[test]
+fn a_message_that_comes_byte_by_byte_is_looked_at_only_when_it_can_be_whole() {
+    struct Counting(Toy, usize);
+    impl Traffic for Counting {
+        type Error = &'static str;
+        fn inbound(&mut self, input: &[u8], out: &mut Outbox) -> Result<Inbound, &'static str> {
+            self.1 += 1;
+            self.0.inbound(input, out)
         }
-    };
-    tokio::select! {
-        () = flood => panic!("40 MB were taken of a peer that reads nothing"),
-        end = &mut connection => panic!("{end:?}"),
-        () = std::future::poll_fn(|cx| { settle(cx) }) => {}
+        fn outbound(&mut self, _out: &mut Outbox) -> Result<(), &'static str> {
+            Ok(())
+        }
     }
-}
-
-/// Ready after enough turns of the one-thread runtime for everything to come to rest.
-fn settle(cx: &mut std::task::Context<'_>) -> std::task::Poll<()> {
-    thread_local!(static TURNS: std::cell::Cell<u32> = const { std::cell::Cell::new(0) });
-    TURNS.set(TURNS.get() + 1);
-    if TURNS.get() > 20_000 {
-        return std::task::Poll::Ready(());
+    let (mut pump, mut traffic) = (Pump::new(256), Counting(Toy::default(), 0));
+    for byte in [&[200][..], &[7; 200]].concat() {
+        pump.received(&[byte], &mut traffic).unwrap();
     }
-    cx.waker().wake_by_ref();
-    std::task::Poll::Pending
+    assert_eq!((traffic.0.got.len(), traffic.1), (1, 2));
 }

@@ -64,10 +64,12 @@ impl Link {
 
     /// Does what can be done now; `Ready` when the link is over.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>, shared: &Shared, now: Instant) -> Poll<PumpEnd<LinkError>> {
-        if self.frames.poll_timeout().is_some_and(|at| at <= now)
-            && let Err(error) = self.frames.handle_timeout(now)
-        {
-            return Poll::Ready(PumpEnd::Traffic(error));
+        if self.frames.poll_timeout().is_some_and(|at| at <= now) {
+            // Its timer rings when little is going on: an idle link holds no buffers.
+            self.wire.pump().give_back();
+            if let Err(error) = self.frames.handle_timeout(now) {
+                return Poll::Ready(PumpEnd::Traffic(error));
+            }
         }
         let mut traffic = FrameTraffic { frames: &mut self.frames, shared, now };
         let early = std::mem::take(&mut self.early);
@@ -113,7 +115,7 @@ struct FrameTraffic<'a> {
 impl Traffic for FrameTraffic<'_> {
     type Error = LinkError;
 
-    fn inbound(&mut self, input: &[u8]) -> Result<Inbound, LinkError> {
+    fn inbound(&mut self, input: &[u8], _out: &mut Outbox) -> Result<Inbound, LinkError> {
         let mut state = self.shared.lock();
         let used = self.frames.handle_input(self.now, input, &mut state.core);
         self.shared.drain(&mut state);

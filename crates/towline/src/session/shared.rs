@@ -57,6 +57,8 @@ pub(crate) struct State {
     pub(crate) ended: Option<Ended>,
     /// The close that an orderly end waits to send; nothing new is taken any more.
     pub(crate) closing: Option<Close>,
+    /// What the peer must still be told about an end that did not wait for the core to say it.
+    pub(crate) last_word: Option<Close>,
     pub(crate) undecided: Vec<Undecided>,
     /// Wakes the task.
     pub(crate) task: Option<Waker>,
@@ -88,6 +90,7 @@ impl Shared {
             links: Vec::new(),
             ended: None,
             closing: None,
+            last_word: None,
             undecided: Vec::new(),
             task: None,
         };
@@ -134,9 +137,14 @@ impl Shared {
         });
     }
 
-    /// Ends the session here and now.
+    /// Ends the session here and now; nothing that waits is sent, but the peer is told, if a link can still carry a word.
     pub(crate) fn cut(&self, close: Close) {
-        self.command(|state| state.core.end(EndReason::Closed(close)));
+        self.command(|state| {
+            if state.ended.is_none() {
+                state.last_word = Some(close.clone());
+            }
+            state.core.end(EndReason::Closed(close));
+        });
     }
 
     /// Waits for the session's end and says why.

@@ -15,6 +15,7 @@ AGENT, CLIENT = 0, 1
 # The code of Stop for a body that was not asked for.
 NOT_WANTED = 1
 
+
 class NotAllowed(Exception):
     """The hub said no, with a code of docs/model.md."""
 

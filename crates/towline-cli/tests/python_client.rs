@@ -213,6 +213,15 @@ fn a_python_device_that_is_killed_again_and_again_loses_and_doubles_nothing() {
 }
 
 #[test]
+fn p07_a_client_in_python_refuses_every_flipped_bit_of_a_receipt() {
+    let Some(python) = python("p07") else { return };
+    let script = CLIENT.replace("towline_client.py", "check_receipts.py");
+    let ran = Ran::to_its_end(Command::new(python.program).arg("-B").arg(script));
+    assert_eq!(ran.exit, Some(0), "{ran:?}");
+    println!("p07: reached {} in Python", ran.stdout.trim());
+}
+
+#[test]
 fn p31_a_client_in_python_refuses_a_hub_with_another_key() {
     let Some(python) = python("p31") else { return };
     let world = lenient();

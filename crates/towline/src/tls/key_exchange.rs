@@ -13,8 +13,8 @@ pub enum PostQuantum {
     /// X25519MLKEM768 or no link: there is nothing to downgrade to.
     #[default]
     Require,
-    /// X25519MLKEM768 where the peer has it, else X25519 or secp256r1: for peers with an OpenSSL before 3.5.
-    /// Nobody in between can bring that about: the handshake's end proves what each side offered.
+    /// X25519 and secp256r1 too, for peers with an OpenSSL before 3.5. The client's order decides, and Towline's put
+    /// X25519MLKEM768 first. Nobody in between can bring a lesser one about: the handshake's end proves what was offered.
     Prefer,
 }
 

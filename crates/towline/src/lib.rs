@@ -60,5 +60,6 @@ pub use server::{Counters, Limits, Plugin, RunningServer, Server, ServerBuilder}
 pub use session::{Ended, EndedBy, LinkInfo, LinkState, OpenError, Permit, RecvError, RecvHalf, SendError, SendHalf};
 pub use session::{Level, Pool, PoolStats, Session, Stats, Stream, Undecided};
 pub use ticket::{Ticket, TicketError};
+pub use tls::{BadPostQuantum, KeyExchange, PostQuantum};
 pub use towline_proto::ids::Lane;
 pub use towline_proto::wire::close::{Close, CloseCode};

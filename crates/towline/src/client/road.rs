@@ -106,7 +106,7 @@ impl Road {
     ) -> Result<Rejoined, ConnectError> {
         let begin = |link: &Secured, out: &mut Vec<u8>| {
             // Without an exporter the proof is wrong and the server refuses; it cannot be missing after a handshake.
-            let exporter = link.exporter.export(handshake::JOIN_EXPORTER_LABEL).unwrap_or_default();
+            let exporter = link.proven.exporter.export(handshake::JOIN_EXPORTER_LABEL).unwrap_or_default();
             handshake::begin_join(self.offer(), session, received, secret, &exporter, &HmacSha256, out)
         };
         let (link, admission) = self.walk(begin).await?;

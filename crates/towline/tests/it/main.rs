@@ -4,6 +4,7 @@ mod calls;
 mod echo;
 mod hostile;
 mod memory;
+mod openssl;
 mod proxy;
 mod resume;
 mod services;

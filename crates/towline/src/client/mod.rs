@@ -1,6 +1,5 @@
 //! The side that connects.
 
-mod backoff;
 mod dial;
 mod road;
 mod roam;

@@ -10,10 +10,10 @@ use towline_proto::session::ReceiveState;
 use towline_proto::session::handshake::{self, Admission, Offer, SessionSecret};
 use towline_proto::wire::close::{Close, CloseCode, Retry};
 
-use super::backoff::Backoff;
 use super::dial::Place;
 use super::roam::Outlook;
 use super::{ClientConfig, ConnectError, hello_error, tls_error};
+use crate::backoff::Backoff;
 use crate::hello::Secured;
 use crate::session::{Moved, Reconnect, Rejoin, Rejoined};
 use crate::tls::ClientTls;
@@ -196,9 +196,7 @@ impl Reconnect for WayBack {
 }
 
 fn wait_after(error: &ConnectError, backoff: &mut Backoff) -> Duration {
-    let mut random = [0; 4];
-    keys::random(&mut random);
-    let wait = backoff.wait(u32::from_le_bytes(random));
+    let wait = backoff.wait(keys::random_number());
     match error {
         ConnectError::Refused(Close { retry: Retry::After(asked), .. }) => wait.max(*asked),
         _ => wait,

@@ -91,7 +91,8 @@ impl Output {
     fn row(&mut self, row: Row) {
         if self.json {
             println!("{}", serde_json::to_string(&row).expect("a row is plain data"));
-        } else {
+        } else if row.goal.is_some() || !matches!(row.metric, "cpu" | "p50" | "p99" | "p99.9") {
+            // The rest is for programs: a table of all of it hides what matters.
             println!("{}", row.line());
         }
         self.rows.push(row);

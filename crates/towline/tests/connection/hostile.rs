@@ -12,7 +12,7 @@ use crate::support::{Echo, tcp_pair};
 
 const CODEC: LengthPrefixed = LengthPrefixed::u32(1 << 20);
 
-type End = ConnectionEnd<TooLong, TooLong>;
+type End = ConnectionEnd<FrameError, FrameError>;
 
 fn strict() -> ConnectionConfig {
     let mut config = ConnectionConfig::default();

@@ -161,10 +161,8 @@ impl Reactor<LengthPrefixed> for Flood {
     }
 
     fn poll_outbound(&mut self, _: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        match &mut self.0 {
-            Some(until) if until.goes_on() => Poll::Ready(Some(self.1.clone())),
-            _ => Poll::Ready(None),
-        }
+        let goes_on = self.0.as_mut().is_some_and(Until::goes_on);
+        Poll::Ready(goes_on.then(|| self.1.clone()))
     }
 }
 

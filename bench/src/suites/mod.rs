@@ -73,7 +73,7 @@ fn play<'a>(
 ) -> Result<Vec<(&'a Player, Vec<Measured>)>, Fault> {
     let mut played: Vec<_> = players.map(|player| (player, Vec::new())).collect();
     for _ in 0..runs {
-        for (player, measured) in &mut played {
+        for (player, measured) in played.iter_mut() {
             let job = job(player);
             measured.push(once(&job).map_err(|error| format!("{}: {error} ({job:?})", player.title()))?);
         }

@@ -1,6 +1,7 @@
 //! Every decoder that reads what a peer sends, each as `fn(&[u8])` that panics if a rule is broken: the fuzz targets call
 //! them, and so does the test that replays the seeds on a stable compiler.
 
+use towline_proto::call::{Packet, Word};
 use towline_proto::link::{FrameRef, Frames, LinkId, Violation};
 use towline_proto::mail::envelope::SignedEnvelope;
 use towline_proto::mail::keys::Signature;
@@ -27,6 +28,8 @@ pub const DECODERS: &[Decoder] = &[
     ("receipt", receipt),
     ("to_hub", to_hub),
     ("to_device", to_device),
+    ("call_word", call_word),
+    ("call_packet", call_packet),
 ];
 
 /// What was decoded must say the same again, and must not be more than a small multiple of what came.
@@ -126,4 +129,26 @@ pub fn to_device(bytes: &[u8]) {
     let again = message.to_bytes();
     hold_bounds(bytes.len(), again.len());
     assert_eq!(ToDevice::from_bytes(&again), Ok(message));
+}
+
+/// A word on a call's stream.
+pub fn call_word(bytes: &[u8]) {
+    let Ok(word) = Word::decode(bytes) else { return };
+    let mut again = Vec::new();
+    word.encode(&mut again);
+    hold_bounds(bytes.len(), again.len());
+    assert_eq!(Word::decode(&again), Ok(word));
+}
+
+/// A packet of calls over one connection.
+pub fn call_packet(bytes: &[u8]) {
+    let Ok(packet) = Packet::decode(bytes) else { return };
+    let mut again = Vec::new();
+    let written = packet.encode(&mut again, |item, out| {
+        out.extend_from_slice(item);
+        Ok::<_, ()>(())
+    });
+    assert_eq!(written, Ok(()));
+    hold_bounds(bytes.len(), again.len());
+    assert_eq!(Packet::decode(&again), Ok(packet));
 }

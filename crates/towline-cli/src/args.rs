@@ -1,7 +1,6 @@
 //! The command line: what is common to all commands. Each command's own arguments stand in its own file.
 
 use crate::commands::Command;
-use crate::exit;
 use crate::output::Color;
 use clap::{Args, Parser};
 use std::path::PathBuf;
@@ -15,8 +14,8 @@ use std::path::PathBuf;
     disable_help_subcommand = true,
     infer_long_args = false,
     max_term_width = 100,
-    after_long_help = exit::table(),
-    after_help = "See `towline --help` for the exit codes and `towline COMMAND --help` for a command."
+    after_help = "Examples:\n  towline demo\n  towline hub --dev\n  towline send order.xml shop: --wait\n\n\
+                  See `towline COMMAND --help` for a command, and `towline explain CODE` for a word in an answer."
 )]
 pub(crate) struct Cli {
     #[command(flatten)]

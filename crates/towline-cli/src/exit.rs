@@ -91,13 +91,10 @@ impl From<Exit> for std::process::ExitCode {
     }
 }
 
-/// The table as it stands at the end of the help.
-pub(crate) fn table() -> String {
-    let mut text = String::from("Exit codes:\n");
-    for exit in EXITS {
-        text.push_str(&format!("  {:>3}  {}\n", exit.number(), exit.meaning()));
-    }
-    text
+/// A line for each, as at the end of the help.
+pub(crate) fn list(exits: &[Exit]) -> String {
+    let lines: Vec<String> = exits.iter().map(|exit| format!("  {:>3}  {}", exit.number(), exit.meaning())).collect();
+    lines.join("\n")
 }
 
 #[cfg(test)]

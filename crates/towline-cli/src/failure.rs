@@ -1,7 +1,7 @@
 //! Why a command could not do what it was asked: what failed, what was tried, what to do.
 
 use crate::exit::Exit;
-use serde::Serialize;
+use serde_json::{Value, json};
 use towline_proto::mail::code::Code;
 
 /// The one error that commands return.
@@ -52,6 +52,11 @@ impl Failure {
         Self { exit, what, tried: Vec::new(), cure: Some(code.cure().to_owned()), code: Some(code.as_str()) }
     }
 
+    /// An answer to another question than the one asked, or none that can be read.
+    pub(crate) fn not_understood() -> Self {
+        Self::new(Exit::Error, "the hub's answer is not understood").cure("see that hub and program are of one version")
+    }
+
     /// Adds what to do.
     pub(crate) fn cure(mut self, cure: impl Into<String>) -> Self {
         self.cure = Some(cure.into());
@@ -78,11 +83,13 @@ impl Failure {
     }
 
     /// As programs read it.
-    pub(crate) fn json(&self) -> impl Serialize + use<> {
-        serde_json::json!({
-            "error": { "what": self.what, "tried": self.tried, "do": self.cure, "code": self.code },
-            "exit": self.exit.number(),
-        })
+    pub(crate) fn json(&self) -> Value {
+        json!({ "error": self.error(), "exit": self.exit.number() })
+    }
+
+    /// What stands under `error`, also beside what a command has to tell all the same.
+    pub(crate) fn error(&self) -> Value {
+        json!({ "what": self.what, "tried": self.tried, "do": self.cure, "code": self.code })
     }
 }
 

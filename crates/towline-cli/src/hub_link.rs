@@ -5,6 +5,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::home::Home;
 use std::sync::Arc;
+use towline::client::Tried;
 use towline::{Client, ClientConfig, ConnectError, Identity, Session};
 use towline_proto::ids::KeyHash;
 use towline_proto::wire::close::Close;
@@ -45,27 +46,30 @@ pub(crate) fn client(identity: &Arc<Identity>, hub: KeyHash, hosts: Vec<String>)
 /// Why there is no session, with what was tried and what to do.
 pub(crate) fn failure(error: &ConnectError, hosts: &[String]) -> Failure {
     let hub = hosts.join(", ");
+    let coded = |cure: &str| {
+        let exit = Exit::from_number(error.code().exit_code()).unwrap_or(Exit::Error);
+        Failure { code: Some(error.code().word()), ..Failure::new(exit, format!("{hub}: {error}")) }.cure(cure)
+    };
     match error {
-        ConnectError::Unreachable(tried) => {
-            let one = |(host, address, error): &(String, Option<std::net::SocketAddr>, std::io::Error)| match address {
-                Some(address) if address.to_string() != *host => format!("{host} ({address}): {error}"),
-                _ => format!("{host}: {error}"),
-            };
-            Failure::new(Exit::Unreachable, format!("no hub answers at {hub}"))
-                .tried(tried.iter().map(one))
-                .cure("see that `towline hub` runs there and that its port is open; then give the command again")
-        }
-        ConnectError::WrongKey { .. } => Failure {
-            code: Some("wrong-key"),
-            ..Failure::new(Exit::NotPermitted, format!("{hub}: {error}"))
-        }
-        .cure("join again with a new ticket if the hub was set up anew; otherwise something stands between you and it"),
+        ConnectError::Unreachable(tried) => Failure::new(Exit::Unreachable, format!("no hub answers at {hub}"))
+            .tried(tried.iter().map(one_try))
+            .cure("see that `towline hub` runs there and that its port is open; then give the command again"),
+        ConnectError::WrongKey { .. } => coded(
+            "join again with a new ticket if the hub was set up anew; otherwise something stands between you and it",
+        ),
         ConnectError::Refused(close) => closed(close),
-        ConnectError::Tls(_) | ConnectError::Protocol(_) => Failure::new(Exit::Unreachable, format!("{hub}: {error}"))
-            .cure("see that this address is a Towline hub of the same version"),
-        ConnectError::Timeout(_) | ConnectError::Broken(_) => {
-            Failure::new(Exit::Unreachable, format!("{hub}: {error}")).cure("try again, or look at the hub's log")
+        ConnectError::Tls(_) | ConnectError::Protocol(_) => {
+            coded("see that this address is a Towline hub of the same version")
         }
+        ConnectError::Timeout(_) | ConnectError::Broken(_) => coded("try again, or look at the hub's log"),
+    }
+}
+
+/// An address that did not answer, and why.
+fn one_try((host, address, error): &Tried) -> String {
+    match address {
+        Some(address) if address.to_string() != *host => format!("{host} ({address}): {error}"),
+        _ => format!("{host}: {error}"),
     }
 }
 

@@ -7,11 +7,14 @@ mod commands;
 mod device;
 mod exit;
 mod failure;
+mod help;
 mod home;
 mod hub_link;
 mod logging;
 mod operator;
 mod output;
+mod proof;
+mod signals;
 mod value;
 mod word;
 

@@ -11,16 +11,13 @@ pub(crate) fn ask(home: &Home, command: &Command) -> Result<Answer, Failure> {
     let answer = admin::call(&home.admin_socket(), command).map_err(|error| failure(&error))?;
     match answer {
         Answer::No { code, text } => Err(match code.parse::<Code>() {
+            // Whoever may ask here sees every device, and more than `who` tells a device.
+            Ok(code @ Code::NoSuchDevice) => Failure::coded(code, &text).cure("`towline device ls` lists the devices"),
             Ok(code) => Failure::coded(code, &text),
             Err(()) => Failure::usage(text),
         }),
         answer => Ok(answer),
     }
-}
-
-/// An answer to another question than the one asked.
-pub(crate) fn strange() -> Failure {
-    Failure::new(Exit::Error, "the hub's answer is not understood").cure("see that hub and program are of one version")
 }
 
 fn failure(error: &CallError) -> Failure {

@@ -1,13 +1,11 @@
-//! A message's state and receipt in words, and whose word it is.
+//! A message's state and receipt in words.
 
 use crate::exit::Exit;
-use crate::output::visible;
+use crate::output::{visible, when};
 use serde_json::{Value, json};
-use towline_proto::ids::KeyHash;
-use towline_proto::mail::envelope::SignedEnvelope;
-use towline_proto::mail::keys::Crypto;
+use towline_proto::mail::message::Presence;
 use towline_proto::mail::outcome::State;
-use towline_proto::mail::receipt::{Receipt, SignedReceipt, Signer};
+use towline_proto::mail::receipt::{Receipt, Signer};
 
 /// The outcome with its reason, or with who did it: `failed: handler exit 3`, `handled by rule print`.
 pub(crate) fn summary(receipt: &Receipt) -> String {
@@ -16,6 +14,21 @@ pub(crate) fn summary(receipt: &Receipt) -> String {
         (true, false) => format!("{} by {}", receipt.outcome, visible(&receipt.by)),
         (true, true) => receipt.outcome.to_string(),
     }
+}
+
+/// Where a message without an outcome stands, and whom it waits for.
+pub(crate) fn undecided(state: State, left_ms: u64, recipient: &Presence) -> String {
+    let there = match (recipient.online, recipient.since_ms) {
+        (true, since) => format!("is online since {}", when::utc(since)),
+        (false, 0) => "has never been online".into(),
+        (false, since) => format!("is offline since {}", when::utc(since)),
+    };
+    format!("{state}; must start within {}; {} {there}", when::about(left_ms), recipient.device)
+}
+
+/// What a message is called where people read it.
+pub(crate) fn name(name: &str) -> String {
+    if name.is_empty() { "text".into() } else { visible(name) }
 }
 
 /// How the program ends for a message that stands so.
@@ -41,32 +54,6 @@ pub(crate) const fn signer_word(signer: Signer) -> &'static str {
         Signer::Recipient => "recipient",
         Signer::Hub => "hub",
     }
-}
-
-/// Whether receipt, output and envelope belong together and are signed by the key that may say this: the recipient's
-/// or the hub's. Nothing but public keys is needed. The error says what does not fit.
-pub(crate) fn verify(
-    crypto: &impl Crypto,
-    (envelope, receipt, output): (&SignedEnvelope, &SignedReceipt, &[u8]),
-    (recipient, hub): (KeyHash, KeyHash),
-) -> Result<Receipt, String> {
-    let opened = envelope.open(crypto).map_err(|error| error.to_string())?;
-    let word = receipt.open(crypto).map_err(|_| "the receipt's signature is not its key's".to_owned())?;
-    let key = crypto.key_hash(&word.key);
-    let due = match word.signer {
-        Signer::Recipient => recipient,
-        Signer::Hub => hub,
-    };
-    if key != due {
-        return Err(format!("the receipt is signed by {key}, not by the {}'s key {due}", signer_word(word.signer)));
-    }
-    if word.id != opened.id || word.envelope != envelope.digest(crypto) {
-        return Err("the receipt is about another envelope".into());
-    }
-    if word.output != crypto.digest(output) {
-        return Err("the output is not the one that the receipt names".into());
-    }
-    Ok(word)
 }
 
 #[cfg(test)]

@@ -2,8 +2,9 @@
 
 mod support;
 
-use support::home::Home;
+use support::home::{Home, Ran};
 use towline_proto::mail::code::CODES;
+use towline_proto::mail::outcome::OUTCOMES;
 use towline_proto::wire::close::CloseCode;
 
 #[test]
@@ -84,9 +85,9 @@ fn config_show_says_where_each_value_came_from() {
 fn every_code_is_explained_with_cause_and_cure() {
     let home = Home::new();
     let listed = home.run(&["explain", "--json"]).json()["codes"].clone();
-    assert_eq!(listed.as_array().map(Vec::len), Some(CODES.len() + CloseCode::ALL.len()));
+    assert_eq!(listed.as_array().map(Vec::len), Some(OUTCOMES.len() + CODES.len() + CloseCode::ALL.len()));
     // One process for each of the words would be slow; the first, the last and one of each kind stand for the way there.
-    for word in ["ok", "name-taken", "offline", "wrong-key"] {
+    for word in ["unclear", "ok", "name-taken", "offline", "wrong-key"] {
         let ran = home.run(&["explain", word]);
         assert_eq!(ran.exit, Some(0), "{word}");
         assert!(ran.stdout.contains("cause:") && ran.stdout.contains("cure:"), "{}", ran.stdout);
@@ -197,4 +198,91 @@ fn every_option_has_a_default_that_the_file_and_then_the_environment_beats() {
     let wrong = home.run(&["hub", "--set", "quota.mesages=7"]);
     assert_eq!(wrong.exit, Some(2), "{wrong:?}");
     assert!(wrong.stderr.contains("did you mean `quota.messages`"), "{}", wrong.stderr);
+}
+
+#[test]
+fn an_exit_code_names_each_of_its_words_once() {
+    let words = Home::new().run(&["explain", "5", "--json"]).json()["codes"].clone();
+    let words: Vec<&str> = words.as_array().expect("a list").iter().filter_map(|word| word.as_str()).collect();
+    let distinct: std::collections::BTreeSet<&&str> = words.iter().collect();
+    assert!(words.contains(&"draining") && distinct.len() == words.len(), "{words:?}");
+}
+
+#[test]
+fn what_can_only_be_a_slip_is_a_usage_error_that_says_so() {
+    let home = Home::new();
+    let table: [(&[&str], &str); 8] = [
+        (&["send", "--text", "x", "shop:", "--deadline", "0s"], "nothing can start within no time"),
+        (&["send", "--text", "x", "shop:", "--deadline", "5"], "such as 500ms, 30s"),
+        (&["send", "--text", "x", "shop:", "--deadline", "5s", "--live"], "cannot be used with '--live'"),
+        (&["ping", "shop", "--count", "0"], "0 is not in 1.."),
+        (&["status", "m_06gzrzn9gxs0sb87k66667t5s8", "--wait", "5s"], "[--wait[=DURATION]]"),
+        (&["invite", "shop", "--host", "office"], "HOST:PORT"),
+        (&["hub", "--listen", "127.0.0.1"], "`listen`: \"127.0.0.1\" is not HOST:PORT"),
+        (&["hub", "--http", "on"], "`http`: \"on\" is not HOST:PORT"),
+    ];
+    for (args, words) in table {
+        let ran = home.run(args);
+        assert!(ran.exit == Some(2) && ran.stderr.contains(words), "{args:?}: {ran:?}");
+    }
+}
+
+#[test]
+fn a_usage_error_is_an_object_where_the_environment_wants_json_too() {
+    let home = Home::new();
+    let asked = |value: &str| Ran::to_its_end(home.command(&["explode"]).env("TOWLINE_JSON", value));
+    assert_eq!((asked("1").exit, &asked("1").json()["exit"]), (Some(2), &serde_json::json!(2)));
+    assert_eq!((asked("0").exit, asked("0").stdout.as_str()), (Some(2), ""));
+}
+
+#[test]
+fn a_variable_that_looks_like_an_option_and_is_none_is_warned_of() {
+    let home = Home::new();
+    let mut command = home.command(&["config", "check"]);
+    let ran = Ran::to_its_end(command.env("TOWLINE_HUB_DRIAN", "3s").env("TOWLINE_HUB_DRAIN", "3s"));
+    assert_eq!(ran.exit, Some(0), "{ran:?}");
+    let line = "warning: $TOWLINE_HUB_DRIAN is no option of the hub, did you mean $TOWLINE_HUB_DRAIN?\n";
+    assert_eq!(ran.stderr, line);
+}
+
+#[test]
+fn config_show_gives_programs_values_of_their_own_type_and_shows_the_devices_key() {
+    let home = Home::new();
+    let value = |settings: &serde_json::Value, option: &str| {
+        let one = settings.as_array().expect("a list").iter().find(|one| one["option"] == option).cloned();
+        one.map(|one| one["value"].clone())
+    };
+    let settings = home.run(&["config", "show", "--json"]).json()["settings"].clone();
+    assert_eq!(value(&settings, "hub.quota.messages"), Some(100_000.into()));
+    assert_eq!(value(&settings, "hub.default_deadline"), Some("1h".into()));
+    assert_eq!(value(&settings, "hub.dev"), Some(false.into()));
+    assert_eq!(value(&settings, "device.key"), None, "looking makes no key");
+}
+
+#[test]
+fn rule_test_names_the_inbox() {
+    let home = Home::new();
+    let ran = home.run(&["rule", "test", "order.csv", "--from", "shop", "--json"]);
+    assert_eq!(ran.json()["folder"], home.path("device/inbox").to_str().expect("UTF-8"), "{ran:?}");
+}
+
+#[test]
+fn a_commands_page_has_its_exit_codes_and_the_programs_page_the_environment() {
+    let home = Home::new();
+    assert_eq!(home.run(&["man", "--out", "pages"]).exit, Some(0));
+    let page = |name: &str| std::fs::read_to_string(home.path("pages").join(name)).expect("a page");
+    let (whole, who, send) = (page("towline.1"), page("towline-who.1"), page("towline-send.1"));
+    assert!(whole.contains("ENVIRONMENT") && whole.contains("TOWLINE_AGENT_DRAIN"), "{whole}");
+    assert!(who.contains("EXIT STATUS") && !who.contains("quota or size") && send.contains("quota or size"), "{who}");
+    assert_eq!(whole.matches("no such device, message or file").count(), 1, "the table stands once");
+}
+
+#[test]
+fn a_rules_program_that_is_not_there_is_warned_of() {
+    let home = Home::new();
+    let rule = |program: &str| format!("[[rule]]\nname = \"{program}\"\ncommand = [\"{program}\", \"{{file}}\"]\n");
+    home.write("device/agent.toml", rule("/bin/true") + &rule("/nowhere/lp"));
+    let ran = home.run(&["config", "check"]);
+    let line = "warning: rule `/nowhere/lp`: /nowhere/lp is not there, or may not be executed\n";
+    assert_eq!((ran.exit, ran.stderr.as_str()), (Some(0), line), "{ran:?}");
 }

@@ -43,14 +43,9 @@ pub enum StartError {
         /// What the system says.
         error: std::io::Error,
     },
-    /// An address cannot be listened on.
-    #[error("cannot listen on {address}: {error}")]
-    Listen {
-        /// Which.
-        address: String,
-        /// What the system says.
-        error: std::io::Error,
-    },
+    /// An address cannot be listened on; the error names it.
+    #[error("{0}")]
+    Listen(std::io::Error),
     /// The key cannot be read or made.
     #[error(transparent)]
     Identity(#[from] IdentityError),
@@ -104,13 +99,14 @@ impl Hub {
         for address in usable(&config.listen) {
             builder = builder.listen(address);
         }
-        let told = |address: String| move |error| StartError::Listen { address, error };
-        let server =
-            builder.serve(HubPlugin { events: events.clone() }).await.map_err(told(config.listen.join(", ")))?;
+        let server = builder.serve(HubPlugin { events: events.clone() }).await.map_err(StartError::Listen)?;
         let listen = server.local_addrs().to_vec();
         let http = match config.http.as_str() {
             "off" => None,
-            address => Some(tokio::net::TcpListener::bind(address).await.map_err(told(address.into()))?),
+            address => Some(tokio::net::TcpListener::bind(address).await.map_err(|error| {
+                let text = format!("cannot listen on {address}: {error}");
+                StartError::Listen(std::io::Error::new(error.kind(), text))
+            })?),
         };
         let info = Arc::new(HubInfo {
             software: core.software.clone(),

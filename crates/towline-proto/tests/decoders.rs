@@ -128,7 +128,12 @@ fn write_seeds() {
         std::fs::create_dir_all(folder(target)).unwrap();
         std::fs::write(folder(target).join(name), bytes).unwrap();
     };
-    for (target, file) in [("frame", "frame.json"), ("close", "close.json")] {
+    for (target, file) in [
+        ("frame", "frame.json"),
+        ("close", "close.json"),
+        ("call_word", "call.json"),
+        ("call_packet", "call_packet.json"),
+    ] {
         vectors(file).iter().enumerate().for_each(|(n, (_, bytes))| write(target, &format!("{n:02}"), bytes));
     }
     for (n, (name, bytes)) in vectors("hello.json").iter().enumerate() {

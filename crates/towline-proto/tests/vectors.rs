@@ -4,6 +4,8 @@
 
 use serde_json::{Value, json};
 use std::path::PathBuf;
+use towline_proto::call::exchange::CallId;
+use towline_proto::call::{Begin, Code, Metadata, Packet, Part, Status, Word};
 use towline_proto::ids::{Lane, SessionId};
 use towline_proto::time::Duration;
 use towline_proto::wire::close::{Close, CloseCode, Retry};
@@ -110,6 +112,67 @@ fn closes_are_those_of_the_vectors() {
         (close.code.word(), means, bytes)
     });
     hold("close.json", vectors.collect());
+}
+
+#[test]
+fn call_words_are_those_of_the_vectors() {
+    let token = || Metadata(vec![("token".into(), b"t-1"[..].into())]);
+    let begin = |left| Begin { method: "greet", time_left: left, metadata: Metadata::default() };
+    let words = [
+        ("begin", json!({"method": "greet"}), Word::Begin(begin(None), None)),
+        (
+            "begin with item, time and metadata",
+            json!({"method": "greet", "time_left_ms": 5_000, "metadata": {"token": "t-1"}, "item": "kitchen"}),
+            Word::Begin(Begin { metadata: token(), ..begin(Some(Duration::from_secs(5))) }, Some(b"kitchen")),
+        ),
+        ("no time left", json!({"method": "greet", "time_left_ms": 0}), Word::Begin(begin(Some(Duration::ZERO)), None)),
+        ("item", json!({"item": "more"}), Word::Item(b"more")),
+        ("empty item", json!({"item": ""}), Word::Item(b"")),
+        ("last item", json!({"item": "hello kitchen", "code": 0}), Word::Last(b"hello kitchen")),
+        (
+            "status",
+            json!({"code": 9, "text": "not now", "detail": "abc", "metadata": {"token": "t-1"}}),
+            Word::Status(Status::new(Code::FailedPrecondition, "not now").with_detail("abc"), token()),
+        ),
+        ("status ok", json!({"code": 0}), Word::Status(Code::Ok.into(), Metadata::default())),
+    ];
+    let vectors = words.into_iter().map(|(name, means, word)| {
+        let mut bytes = Vec::new();
+        word.encode(&mut bytes);
+        assert_eq!(Word::decode(&bytes), Ok(word), "{name}");
+        (name, means, bytes)
+    });
+    hold("call.json", vectors.collect());
+}
+
+#[test]
+fn call_packets_are_those_of_the_vectors() {
+    let begin = |ends, left| Part::Begin { item: &b"hi"[..], ends, time_left: left };
+    let refused = Status::new(Code::NotFound, "no such key").with_detail("abc");
+    let parts = [
+        ("begin", json!({"item": "hi", "ends": false}), begin(false, None)),
+        (
+            "begin, and all",
+            json!({"item": "hi", "ends": true, "time_left_ms": 250}),
+            begin(true, Some(Duration::from_millis(250))),
+        ),
+        ("item", json!({"item": "more"}), Part::Item(&b"more"[..])),
+        ("end", json!({}), Part::End),
+        ("last", json!({"item": "done"}), Part::Last(&b"done"[..])),
+        ("status", json!({"code": 5, "text": "no such key", "detail": "abc"}), Part::Status(refused)),
+        ("give up", json!({"code": 1}), Part::GiveUp(Code::Cancelled)),
+        ("credit", json!({"limit": 98_304}), Part::Credit(98_304)),
+    ];
+    let vectors = parts.into_iter().enumerate().map(|(number, (name, mut means, part))| {
+        means["call"] = json!(100 * number);
+        let packet = Packet { call: CallId(100 * number as u64), part };
+        let mut bytes = Vec::new();
+        let put = |item: &&[u8], out: &mut Vec<u8>| Ok::<_, ()>(out.extend_from_slice(item));
+        packet.encode(&mut bytes, put).unwrap();
+        assert_eq!(Packet::decode(&bytes), Ok(packet), "{name}");
+        (name, means, bytes)
+    });
+    hold("call_packet.json", vectors.collect());
 }
 
 #[test]

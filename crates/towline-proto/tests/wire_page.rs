@@ -1,15 +1,16 @@
-//! `docs/wire.md` says what the code does: its tables are held against the code's.
+//! `docs/wire.md` and `docs/calls.md` say what the code does: their tables are held against the code's.
 
 use std::collections::BTreeMap;
-use towline_proto::limits;
 use towline_proto::wire::close::CloseCode;
 use towline_proto::wire::frame::kind;
+use towline_proto::{call, limits};
 
-const PAGE: &str = include_str!("../../../docs/wire.md");
+const WIRE: &str = include_str!("../../../docs/wire.md");
+const CALLS: &str = include_str!("../../../docs/calls.md");
 
 /// The rows of the first table behind a heading, as cells without back-ticks.
-fn table(heading: &str) -> Vec<Vec<String>> {
-    let (_, behind) = PAGE.split_once(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("no heading {heading}"));
+fn table(page: &str, heading: &str) -> Vec<Vec<String>> {
+    let (_, behind) = page.split_once(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("no heading {heading}"));
     let rows = behind.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
     let cells = |row: &str| row.trim_matches('|').split('|').map(|cell| cell.trim().replace('`', "")).collect();
     rows.skip(2).map(cells).collect()
@@ -26,7 +27,7 @@ fn the_pages_close_codes_are_the_codes_of_the_table() {
             words.map(|word| word.replace('`', "")).into()
         })
         .collect();
-    assert_eq!(table("## Close codes"), ours);
+    assert_eq!(table(WIRE, "## Close codes"), ours);
 }
 
 #[test]
@@ -48,7 +49,7 @@ fn the_pages_frame_types_are_those_of_the_code() {
         ("Blocked", kind::BLOCKED),
     ]);
     let number = |text: &str| u64::from_str_radix(&text[2..4], 16).unwrap();
-    let rows = table("## Frame types");
+    let rows = table(WIRE, "## Frame types");
     let theirs: BTreeMap<_, _> = rows.iter().map(|row| (row[1].as_str(), number(&row[0]))).collect();
     assert_eq!(theirs, ours);
 }
@@ -67,8 +68,25 @@ fn the_pages_limits_are_those_of_the_code() {
         ("MAX_MAX_MESSAGE_BYTES", limits::MAX_MAX_MESSAGE_BYTES),
         ("LANE_CREDIT_BYTES", limits::LANE_CREDIT_BYTES),
     ]);
-    let rows = table("## Limits");
-    let theirs: BTreeMap<_, _> =
-        rows.iter().map(|row| (row[0].as_str(), row[1].replace(',', "").parse().unwrap())).collect();
-    assert_eq!(theirs, ours);
+    assert_eq!(limits_of(&table(WIRE, "## Limits")), ours);
+}
+
+fn limits_of(rows: &[Vec<String>]) -> BTreeMap<&str, u64> {
+    rows.iter().map(|row| (row[0].as_str(), row[1].replace(',', "").parse().unwrap())).collect()
+}
+
+#[test]
+fn the_page_of_calls_has_the_codes_and_limits_of_the_code() {
+    let codes: Vec<_> =
+        call::Code::ALL.iter().map(|code| vec![code.number().to_string(), code.word().into()]).collect();
+    assert_eq!(table(CALLS, "## Codes"), codes);
+    let limits = BTreeMap::from([
+        ("MAX_METHOD_BYTES", call::MAX_METHOD_BYTES as u64),
+        ("MAX_METADATA", call::MAX_METADATA as u64),
+        ("MAX_METADATA_KEY_BYTES", call::MAX_METADATA_KEY_BYTES as u64),
+        ("MAX_METADATA_VALUE_BYTES", call::MAX_METADATA_VALUE_BYTES as u64),
+        ("MAX_STATUS_TEXT_BYTES", call::MAX_STATUS_TEXT_BYTES as u64),
+        ("MAX_STATUS_DETAIL_BYTES", call::MAX_STATUS_DETAIL_BYTES as u64),
+    ]);
+    assert_eq!(limits_of(&table(CALLS, "## Limits")), limits);
 }

@@ -39,9 +39,12 @@
 //! that names rustls or aws-lc-rs), [`transport`] (what carries links), [`codec`], [`pump`] and [`connection`] (the low
 //! layer, for any wire format), [`session`], [`client`], [`server`]. The protocol itself is pure and lives in `towline-proto`.
 
+mod backoff;
+pub mod call;
 pub mod client;
 pub mod codec;
 pub mod connection;
+pub mod filter;
 mod hello;
 pub mod identity;
 pub mod listen;

@@ -97,7 +97,7 @@ fn p18_a_message_at_the_limit_passes_and_one_byte_more_is_refused_or_skipped() {
         let roomy = LengthPrefixed::new(prefix, 4 * LIMIT_BYTES);
         let bytes = wire(roomy, [&fits, &long, &fits].map(|message| Bytes::copy_from_slice(message)).to_vec());
         let frames = LengthPrefixed::new(prefix, LIMIT_BYTES);
-        let end = hold(&[fits.clone()], hear(&mut frames.clone(), &bytes, &[1]));
+        let end = hold(std::slice::from_ref(&fits), hear(&mut frames.clone(), &bytes, &[1]));
         assert_eq!(end, End::Invalid(format!("{too_long:?}")));
         let skipped = Skipped::default();
         let end = hold(&[fits.clone(), fits.clone()], hear(&mut frames.skipping(&skipped), &bytes, &[1]));
@@ -107,7 +107,7 @@ fn p18_a_message_at_the_limit_passes_and_one_byte_more_is_refused_or_skipped() {
         let roomy = Delimited::new(delimiter, 4 * LIMIT_BYTES);
         let bytes = wire(roomy, [&fits, &long, &fits].map(|message| Bytes::copy_from_slice(message)).to_vec());
         let frames = Delimited::new(delimiter, LIMIT_BYTES);
-        let end = hold(&[fits.clone()], hear(&mut frames.clone(), &bytes, &[1]));
+        let end = hold(std::slice::from_ref(&fits), hear(&mut frames.clone(), &bytes, &[1]));
         assert_eq!(end, End::Invalid(format!("{too_long:?}")));
         for piece in [1, 2, 3, LIMIT_BYTES, bytes.len()] {
             let skipped = Skipped::default();

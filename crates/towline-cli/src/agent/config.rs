@@ -24,6 +24,7 @@
 use super::folder::Folder;
 use super::run::{Input, User};
 use super::users;
+use rustix::fs::Access;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -185,6 +186,19 @@ impl AgentConfig {
             config.add(rule).map_err(|message| fail(format!("rule `{name}`: {message}")))?;
         }
         Ok((config, settings))
+    }
+
+    /// What is likely to be wrong although it can be read: a program that could not be started now. It may come later,
+    /// with a package or a mount, so this is no error.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        let programs = self.rules.rules.iter().filter_map(|rule| match &rule.action {
+            Action::Run(command) => Some((&rule.name, command.argv.first()?)),
+            Action::SaveTo(_) => None,
+        });
+        let missing = programs.filter(|(_, program)| rustix::fs::access(program.as_str(), Access::EXEC_OK).is_err());
+        missing
+            .map(|(rule, program)| format!("rule `{rule}`: {program} is not there, or may not be executed"))
+            .collect()
     }
 
     /// Where bodies wait.

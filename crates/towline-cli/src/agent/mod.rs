@@ -19,7 +19,7 @@ mod uplink;
 mod users;
 mod work;
 
-pub(crate) use config::AgentConfig;
+pub(crate) use config::{AgentConfig, OPTIONS};
 pub(crate) use tell::{Tell, Told};
 
 use journal::SqliteJournal;

@@ -17,6 +17,7 @@ use super::store::{Expected, Store};
 use super::tell::{Tell, Told};
 use super::uplink::News;
 use super::work::Suspect;
+use crate::attached;
 use notes::Notes;
 use std::collections::HashMap;
 use std::os::unix::fs::PermissionsExt as _;
@@ -117,7 +118,7 @@ impl Shell {
         shell.interrupt.send_replace(true);
         while shell.runs.join_next().await.is_some() {}
         if let Some(device) = shell.device.take() {
-            device.session().close(towline::Close::new(towline::CloseCode::Done));
+            attached::leave(device.session()).await;
         }
         result
     }

@@ -1,5 +1,6 @@
 //! The session to the hub, made again whenever it is over.
 
+use crate::hub_link::SOFTWARE;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use towline::Client;
@@ -12,9 +13,6 @@ const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
 /// The longest pause: a hub that is back is noticed within half a minute.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-
-/// What the hub is told of this program.
-const SOFTWARE: &str = concat!("towline ", env!("CARGO_PKG_VERSION"));
 
 /// News of the session.
 #[derive(Debug)]

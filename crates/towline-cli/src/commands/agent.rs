@@ -1,14 +1,15 @@
 //! `towline agent`: takes this device's messages and sends what lies in its outbox, until it is asked to end.
 
 use super::Context;
-use super::signals::EndAsked;
 use crate::agent::{self, AgentConfig, AgentError, Tell, Told};
 use crate::device::{self, DeviceConfig};
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
+use crate::help;
 use crate::home::Home;
 use crate::hub_link;
 use crate::output::Output;
+use crate::signals::EndAsked;
 use clap::Args;
 use serde_json::json;
 use std::fs::{File, TryLockError};
@@ -20,7 +21,8 @@ use tokio::sync::watch;
 #[derive(Debug, Args)]
 #[command(
     after_help = "What no rule of HOME/device/agent.toml matches appears whole in HOME/device/inbox. A file dropped \
-                        into HOME/device/outbox/DEVICE/ is sent to that device."
+    into HOME/device/outbox/DEVICE/ is sent to that device.\n\n\
+    Examples:\n  towline agent\n  towline agent --set inbox=/srv/in --json"
 )]
 pub(crate) struct Agent {
     /// Set an option of agent.toml, over file and environment (TOWLINE_AGENT_…); may repeat
@@ -33,6 +35,7 @@ impl Agent {
         let joined = DeviceConfig::load(&context.home)?;
         let _only_one = lock(&context.home)?;
         let config = AgentConfig::load(&context.home.device(), &self.set)?;
+        help::unknown_variables("AGENT").iter().for_each(|what| tracing::warn!("{what}"));
         let identity = device::identity(&context.home)?;
         let client = hub_link::client(&identity, joined.hub_key()?, joined.hosts.clone());
         let (ask_end, end) = watch::channel(false);

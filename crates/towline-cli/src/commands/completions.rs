@@ -1,14 +1,14 @@
 //! `towline completions`: a shell's completion script on stdout.
 
 use super::Context;
-use crate::args::Cli;
 use crate::exit::Exit;
 use crate::failure::Outcome;
-use clap::{Args, CommandFactory};
+use crate::help;
+use clap::Args;
 
 /// Print a shell's completion script
 #[derive(Debug, Args)]
-#[command(after_help = "Example: towline completions bash > ~/.local/share/bash-completion/completions/towline")]
+#[command(after_help = "Example:\n  towline completions bash > ~/.local/share/bash-completion/completions/towline")]
 pub(crate) struct Completions {
     /// Which shell
     shell: clap_complete::Shell,
@@ -17,7 +17,7 @@ pub(crate) struct Completions {
 impl Completions {
     pub(super) fn run(self, context: &Context) -> Outcome {
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut Cli::command(), "towline", &mut script);
+        clap_complete::generate(self.shell, &mut help::command(), "towline", &mut script);
         let text = String::from_utf8_lossy(&script);
         if context.out.is_json() {
             context.out.result("", &serde_json::json!({ "shell": self.shell.to_string(), "script": text }));

@@ -2,17 +2,18 @@
 
 use super::{Context, who};
 use crate::exit::Exit;
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::operator;
 use crate::output::table::Table;
 use crate::output::{Mood, visible, when};
 use clap::{Args, Subcommand};
-use serde_json::json;
-use towline_hub::admin::{Answer, Command};
+use serde_json::{Value, json};
+use towline_hub::admin::{Answer, Command, DeviceView};
 use towline_proto::ids::DeviceName;
 
 /// List, rename and revoke devices, on the hub's machine
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  towline device ls")]
 pub(crate) struct Device {
     #[command(subcommand)]
     action: Action,
@@ -21,9 +22,10 @@ pub(crate) struct Device {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// List the devices
-    #[command(visible_alias = "list")]
+    #[command(visible_alias = "list", after_help = "Example:\n  towline device ls --json")]
     Ls,
     /// Give a device another name; what waits for it stays its own
+    #[command(after_help = "Example:\n  towline device rename kitchen kitchen-berlin")]
     Rename {
         /// Its present name
         from: DeviceName,
@@ -31,6 +33,7 @@ enum Action {
         to: DeviceName,
     },
     /// Cut a device off, at once and for good; what waits for it is refused
+    #[command(after_help = "Example:\n  towline device revoke kitchen")]
     Revoke {
         /// Which device
         name: DeviceName,
@@ -60,13 +63,13 @@ fn done(context: &Context, command: &Command, human: String) -> Outcome {
             context.out.result(human, &json!({ "done": true }));
             Ok(Exit::Done)
         }
-        _ => Err(operator::strange()),
+        _ => Err(Failure::not_understood()),
     }
 }
 
 fn list(context: &Context) -> Outcome {
     let Answer::Devices { devices } = operator::ask(&context.home, &Command::Devices)? else {
-        return Err(operator::strange());
+        return Err(Failure::not_understood());
     };
     let mut table = Table::new(["device", "state", "since", "path", "rtt", "waiting", "key"]);
     for device in &devices {
@@ -77,6 +80,15 @@ fn list(context: &Context) -> Outcome {
         let since = when::utc(device.since_ms);
         table.row([device.name.clone(), state, since, path, rtt, device.waiting.to_string(), device.key.clone()]);
     }
+    let devices: Vec<Value> = devices.iter().map(object).collect();
     context.out.result(table, &json!({ "devices": devices }));
     Ok(Exit::Done)
+}
+
+/// A device for programs, under the names that `who` gives them.
+fn object(device: &DeviceView) -> Value {
+    json!({
+        "device": device.name, "key": device.key, "online": device.online, "since_ms": device.since_ms,
+        "links": device.links, "rtt_us": device.rtt_us, "software": device.software, "waiting": device.waiting,
+    })
 }

@@ -2,18 +2,20 @@
 
 use super::Context;
 use crate::exit::Exit;
-use crate::failure::{Failure, Outcome};
+use crate::failure::{self, Failure};
 use crate::output::table::Table;
 use clap::Args;
 use serde::Serialize;
 use towline_hub::config::strict::nearest;
 use towline_proto::mail::code::{CODES, Code};
+use towline_proto::mail::outcome::{OUTCOMES, Outcome};
 use towline_proto::wire::close::CloseCode;
 
 /// Explain a code: what has happened and what to do
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  towline explain offline\n  towline explain 11")]
 pub(crate) struct Explain {
-    /// A word such as `offline` or `wrong-key`, or an exit code; without one, all of them are listed
+    /// A word such as `expired`, `offline` or `wrong-key`, or an exit code; without one, all of them are listed
     code: Option<String>,
 }
 
@@ -22,7 +24,7 @@ pub(crate) struct Explain {
 struct Entry {
     /// The stable word.
     code: &'static str,
-    /// Where it stands: in receipts and refusals, or at the end of a session.
+    /// What it is: an outcome, a code in receipts and refusals (`mail`), or one at the end of a session (`close`).
     kind: &'static str,
     /// How the program ends.
     exit: u8,
@@ -33,7 +35,7 @@ struct Entry {
 }
 
 impl Explain {
-    pub(super) fn run(self, context: &Context) -> Outcome {
+    pub(super) fn run(self, context: &Context) -> failure::Outcome {
         match self.code {
             None => list(context),
             Some(text) => match text.parse::<u8>().ok().and_then(Exit::from_number) {
@@ -46,8 +48,40 @@ impl Explain {
 }
 
 fn entries() -> Vec<Entry> {
+    let outcomes = OUTCOMES.into_iter().map(Entry::from);
     let mail = CODES.iter().copied().map(Entry::from);
-    mail.chain(CloseCode::ALL.iter().copied().map(Entry::from)).collect()
+    outcomes.chain(mail).chain(CloseCode::ALL.iter().copied().map(Entry::from)).collect()
+}
+
+impl From<Outcome> for Entry {
+    fn from(outcome: Outcome) -> Self {
+        let (cause, cure) = match outcome {
+            Outcome::Handled => {
+                ("A rule's command exited 0, or the file stands in its place; `by` says which.", "Nothing to do.")
+            }
+            Outcome::Failed => (
+                "The recipient tried and could not; the code behind the reason says why.",
+                "Mend what the code names, then send again.",
+            ),
+            Outcome::Refused => (
+                "The recipient or the policy would not take the message; nothing was run.",
+                "Mend what the code names, then send again.",
+            ),
+            Outcome::Expired => (
+                "The deadline passed and nothing had started; nothing will.",
+                "Send again, with a longer deadline if the device is often away.",
+            ),
+            Outcome::Withdrawn => (
+                "The message was taken back before it started; nothing was run.",
+                "Send again if it is wanted after all.",
+            ),
+            Outcome::Unclear => (
+                "The message started, and nobody knows how that ended.",
+                "Ask the device, or wait for a late word; send again only if handling twice does no harm.",
+            ),
+        };
+        Self { code: outcome.as_str(), kind: "outcome", exit: outcome.exit_code(), cause, cure }
+    }
 }
 
 impl From<Code> for Entry {
@@ -65,7 +99,8 @@ impl From<CloseCode> for Entry {
 impl std::fmt::Display for Entry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let exit = Exit::from_number(self.exit).map_or("", Exit::meaning);
-        writeln!(f, "{} ({} code, exit {}: {exit})", self.code, self.kind, self.exit)?;
+        let kind = if self.kind == "outcome" { "outcome".into() } else { format!("{} code", self.kind) };
+        writeln!(f, "{} ({kind}, exit {}: {exit})", self.code, self.exit)?;
         write!(f, "  cause: {}\n  cure:  {}", self.cause, self.cure)
     }
 }
@@ -94,8 +129,13 @@ fn explain_word(context: &Context, text: &str) -> Result<(), Failure> {
 }
 
 fn explain_exit(context: &Context, exit: Exit) {
-    let codes: Vec<&'static str> =
-        entries().iter().filter(|entry| entry.exit == exit.number()).map(|entry| entry.code).collect();
+    // A word that stands in two places is listed once.
+    let mut codes: Vec<&'static str> = Vec::new();
+    for entry in entries().into_iter().filter(|entry| entry.exit == exit.number()) {
+        if !codes.contains(&entry.code) {
+            codes.push(entry.code);
+        }
+    }
     let mut human = format!("exit code {}: {}", exit.number(), exit.meaning());
     if !codes.is_empty() {
         human.push_str(&format!("\n  codes: {}", codes.join(", ")));

@@ -1,11 +1,12 @@
 //! `towline hub`: the hub itself, until it is asked to end.
 
-use super::signals::EndAsked;
 use super::{Context, config};
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
+use crate::help;
 use crate::operator;
 use crate::output::Output;
+use crate::signals::EndAsked;
 use clap::Args;
 use serde_json::json;
 use std::path::PathBuf;
@@ -21,8 +22,8 @@ const DEV_NAMES: u32 = 1_000;
 #[derive(Debug, Args)]
 #[command(
     after_help = "`towline hub --dev` needs no file: it prints the line to type on another machine, and lets every \
-                        joined device send to every other. Without --dev nobody may send to anybody until HOME/hub/hub.toml \
-                        allows it."
+    joined device send to every other. Without --dev nobody may send to anybody until HOME/hub/hub.toml allows it.\n\n\
+    Examples:\n  towline hub --dev --announce office.example.net:4433\n  towline hub --set max_body=1GiB --json"
 )]
 pub(crate) struct Hub {
     /// Need no file, let every joined device send to every other, and invite a first device
@@ -49,6 +50,7 @@ impl Hub {
     pub(super) async fn run(self, context: &Context) -> Outcome {
         let config = self.resolve(context)?;
         let open = config.dev;
+        help::unknown_variables("HUB").iter().for_each(|what| tracing::warn!("{what}"));
         let mut asked = EndAsked::listen();
         let hub = TheHub::start(config).await.map_err(|error| not_started(&error))?;
         tell_start(&context.out, &hub, open);
@@ -105,14 +107,14 @@ async fn invite_first(context: &Context) -> Result<(), Failure> {
     let home = context.home.clone();
     let invited = tokio::task::spawn_blocking(move || {
         let Answer::Devices { devices } = operator::ask(&home, &Command::Devices)? else {
-            return Err(operator::strange());
+            return Err(Failure::not_understood());
         };
         let free = |name: &String| devices.iter().all(|device| device.name != *name);
         let name = (1..DEV_NAMES).map(|number| format!("device-{number}")).find(free);
         let name = name.ok_or_else(|| Failure::usage("name a device yourself: `towline invite NAME`"))?;
         match operator::ask(&home, &Command::Invite { name, hosts: Vec::new() })? {
             Answer::Ticket(ticket) => Ok(ticket),
-            _ => Err(operator::strange()),
+            _ => Err(Failure::not_understood()),
         }
     });
     let ticket = invited.await.map_err(|error| Failure::new(Exit::Error, error.to_string()))??;
@@ -131,7 +133,7 @@ fn not_started(error: &StartError) -> Failure {
         StartError::Running { .. } => {
             failure(Exit::Error).cure("stop it first, or give this one a home of its own with `--home`")
         }
-        StartError::Listen { .. } => failure(Exit::Error)
+        StartError::Listen(_) => failure(Exit::Error)
             .cure("see what uses the port (`ss -ltnp`), or choose others with `--listen` and `--http`"),
         _ => failure(Exit::Error),
     }

@@ -5,6 +5,7 @@ use crate::attached;
 use crate::device::{self, DeviceConfig};
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
+use crate::home::Home;
 use crate::hub_link;
 use clap::Args;
 use std::io::Read;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use towline::{Session, Ticket};
 use towline_proto::ids::DeviceName;
+use towline_proto::mail::code::Code;
 
 /// The longest ticket that is read from a file or from standard input, in bytes: far above any that a hub makes.
 const TICKET_MAX_BYTES: u64 = 4_096;
@@ -21,7 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// Join a hub with a ticket
 #[derive(Debug, Args)]
 #[command(after_help = "A ticket works once and for an hour. Where others can read command lines, hand it over by \
-                        `towline join -`, TOWLINE_TICKET or TOWLINE_TICKET_FILE.")]
+                        `towline join -`, TOWLINE_TICKET or TOWLINE_TICKET_FILE.\n\n\
+                        Examples:\n  towline join towline1…\n  ssh office towline invite shop | towline join -")]
 pub(crate) struct Join {
     /// The ticket that `towline invite` printed, or `-` to read it from standard input
     #[arg(env = "TOWLINE_TICKET", hide_env_values = true)]
@@ -37,9 +40,13 @@ impl Join {
         let identity = device::identity(&context.home)?;
         let client = hub_link::client(&identity, ticket.hub, ticket.hosts.clone());
         let session = client.connect().await.map_err(|error| hub_link::failure(&error, &ticket.hosts))?;
-        let name = spend(&session, &ticket).await?;
-        DeviceConfig::of(&ticket, &name).save(&context.home)?;
-        session.close(towline::Close::new(towline::CloseCode::Done));
+        let joined = match spend(&session, &ticket).await {
+            // Noted before anything else: the ticket is spent.
+            Ok(name) => DeviceConfig::of(&ticket, &name).save(&context.home).map(|()| name),
+            Err(failure) => Err(joined_before(failure, &context.home, &ticket)),
+        };
+        attached::leave(&session).await;
+        let name = joined?;
         let home = context.home.device();
         let human = format!(
             "joined as {name}; key {}\nnext: `towline agent` takes what others send to it",
@@ -99,6 +106,13 @@ async fn spend(session: &Session, ticket: &Ticket) -> Result<DeviceName, Failure
                 .cure("give the command again: a ticket that was not taken is still good"))
         }
     }
+}
+
+/// Whoever joins the same hub twice from one home probably wants a second device.
+fn joined_before(failure: Failure, home: &Home, ticket: &Ticket) -> Failure {
+    let here = DeviceConfig::load(home).is_ok_and(|joined| joined.hub == ticket.hub.to_string());
+    let cure = "nothing if this device is meant; a second one on this machine needs a home of its own: `--home DIR`";
+    if here && failure.code == Some(Code::NameTaken.as_str()) { failure.cure(cure) } else { failure }
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
 //! `towline man`: manual pages, made from the same definitions as the help.
 
 use super::Context;
-use crate::args::Cli;
-use crate::exit::{EXITS, Exit};
+use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
-use clap::{Args, CommandFactory};
+use crate::help;
+use clap::Args;
 use clap_mangen::Man as Page;
-use clap_mangen::roff::Roff;
+use clap_mangen::roff::{Roff, bold, roman};
 use std::path::{Path, PathBuf};
 
 /// Print the manual page, or write one for every command
@@ -20,7 +20,7 @@ pub(crate) struct Man {
 
 impl Man {
     pub(super) fn run(self, context: &Context) -> Outcome {
-        let mut root = Cli::command();
+        let mut root = help::command();
         root.build();
         match self.out {
             Some(dir) => {
@@ -38,21 +38,32 @@ impl Man {
     }
 }
 
-/// One page, with the exit codes at its end.
+/// One page: the help's words, then exit codes, and on the program's own page the environment.
 fn page(command: &clap::Command) -> Result<Vec<u8>, Failure> {
-    let mut bytes = Vec::new();
-    let mut exits = Roff::new();
-    exits.control("SH", ["EXIT STATUS"]);
-    for exit in EXITS {
-        exits.control("TP", []);
-        exits.text([clap_mangen::roff::bold(exit.number().to_string())]);
-        exits.text([clap_mangen::roff::roman(exit.meaning())]);
+    let path = command.get_bin_name().unwrap_or_else(|| command.get_name());
+    let mut sections = Roff::new();
+    let exits = help::exits_of(path).iter().map(|exit| (exit.number().to_string(), exit.meaning().to_owned()));
+    section(&mut sections, "EXIT STATUS", exits);
+    if command.has_subcommands() && path == command.get_name() {
+        section(&mut sections, "ENVIRONMENT", help::variables());
     }
-    Page::new(command.clone())
+    let mut bytes = Vec::new();
+    // The long help ends with the exit codes, which have their section here.
+    let words = command.get_after_help().cloned().unwrap_or_default();
+    Page::new(command.clone().after_long_help(words))
         .render(&mut bytes)
-        .and_then(|()| exits.to_writer(&mut bytes))
+        .and_then(|()| sections.to_writer(&mut bytes))
         .map_err(|error| Failure::new(Exit::Error, format!("cannot make the page: {error}")))?;
     Ok(bytes)
+}
+
+fn section(page: &mut Roff, title: &str, entries: impl IntoIterator<Item = (String, String)>) {
+    page.control("SH", [format!("\"{title}\"").as_str()]);
+    for (name, meaning) in entries {
+        page.control("TP", []);
+        page.text([bold(name)]);
+        page.text([roman(meaning)]);
+    }
 }
 
 /// Pages for the command and all below it, named as clap names them: `towline-device-ls.1`.

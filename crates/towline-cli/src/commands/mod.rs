@@ -14,17 +14,18 @@ mod ping;
 mod policy;
 mod rule;
 mod send;
-mod signals;
 mod status;
 mod who;
 
 use crate::args::Cli;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
+use crate::help;
 use crate::home::Home;
 use crate::logging;
 use crate::output::Output;
-use clap::{Parser, Subcommand};
+use clap::builder::{FalseyValueParser, TypedValueParser as _};
+use clap::{FromArgMatches, Subcommand};
 
 /// What the program can be asked to do.
 #[derive(Debug, Subcommand)]
@@ -74,7 +75,8 @@ pub(crate) struct Context {
 
 /// Reads the command line, does what it says, and tells how that ended.
 pub(crate) fn main() -> Exit {
-    let cli = match Cli::try_parse() {
+    let parsed = help::command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match parsed {
         Ok(cli) => cli,
         Err(error) => return refuse(&error),
     };
@@ -89,9 +91,14 @@ pub(crate) fn main() -> Exit {
     }
 }
 
-/// Help and version on stdout; a mistake on stderr, or as an object on stdout if `--json` stands anywhere.
+/// Help and version on stdout; a mistake on stderr, or as an object on stdout if `--json` stands anywhere or is set.
 fn refuse(error: &clap::Error) -> Exit {
-    if error.use_stderr() && std::env::args_os().any(|word| word == "--json") {
+    let set = || {
+        let value = std::env::var_os("TOWLINE_JSON")?;
+        FalseyValueParser::new().parse_ref(&clap::Command::new("towline"), None, &value).ok()
+    };
+    let json = std::env::args_os().any(|word| word == "--json") || set().unwrap_or(false);
+    if error.use_stderr() && json {
         let out = Output::new(true, false, true, crate::output::Color::Never);
         out.failure(&Failure::usage(error.to_string().trim_end()));
     } else {

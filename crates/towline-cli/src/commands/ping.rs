@@ -7,36 +7,44 @@ use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::hub_link::HubLink;
 use clap::Args;
-use towline::mail::AskError;
+use std::time::Instant;
+use towline::mail::{AskError, Device};
 use towline_proto::ids::DeviceName;
 use towline_proto::mail::code::Code;
 
 /// Have a device's agent answer: exit 0 online, 6 offline, 3 no such device
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  towline ping kitchen --count 3")]
 pub(crate) struct Ping {
     /// Which device
     device: DeviceName,
-    /// How often
-    #[arg(long, short, default_value_t = 1, value_name = "N")]
+    /// How many times, one after the other
+    #[arg(long, short, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     count: u32,
 }
 
 impl Ping {
     pub(super) async fn run(self, context: &Context) -> Outcome {
-        let device = attached::attach(&HubLink::new(&context.home)?).await?;
-        for _ in 0..self.count {
-            let start = std::time::Instant::now();
-            let (micros, path) = device.ping(self.device.clone()).await.map_err(no_answer)?;
-            let total = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
-            let human =
-                format!("{}: {} there and back; hub to agent {} over {path}", self.device, rtt(total), rtt(micros));
-            let json = serde_json::json!({
-                "device": self.device.as_str(), "rtt_us": total, "hub_to_agent_us": micros, "path": path,
-            });
-            context.out.result(human, &json);
-        }
-        device.session().close(towline::Close::new(towline::CloseCode::Done));
-        Ok(Exit::Done)
+        let link = HubLink::new(&context.home)?;
+        attached::ask(&link, async |hub| {
+            for _ in 0..self.count {
+                self.once(context, &hub.device).await?;
+            }
+            Ok(Exit::Done)
+        })
+        .await
+    }
+
+    async fn once(&self, context: &Context, hub: &Device) -> Result<(), Failure> {
+        let start = Instant::now();
+        let (micros, path) = hub.ping(self.device.clone()).await.map_err(no_answer)?;
+        let total = u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let human = format!("{}: {} there and back; hub to agent {} over {path}", self.device, rtt(total), rtt(micros));
+        let json = serde_json::json!({
+            "device": self.device.as_str(), "rtt_us": total, "hub_to_agent_us": micros, "path": path,
+        });
+        context.out.result(human, &json);
+        Ok(())
     }
 }
 

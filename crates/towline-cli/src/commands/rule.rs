@@ -16,6 +16,7 @@ use towline_proto::mail::keys::PublicKey;
 
 /// Look at the rules of this device's agent
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  towline rule test order.xml --from office")]
 pub(crate) struct Rule {
     #[command(subcommand)]
     action: Action,
@@ -28,6 +29,7 @@ enum Action {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  towline rule test order.xml --from office --type application/xml")]
 struct Test {
     /// The file as it would arrive; it need not exist, then it counts as empty
     file: PathBuf,
@@ -47,7 +49,7 @@ impl Rule {
         let Action::Test(test) = self.action;
         let config = AgentConfig::look(&context.home.device())?.0;
         let envelope = test.envelope()?;
-        let (human, json) = told(config.rules.plan(&envelope));
+        let (human, json) = told(config.rules.plan(&envelope), &config.inbox.path().display().to_string());
         context.out.result(human, &json);
         Ok(Exit::Done)
     }
@@ -78,15 +80,14 @@ impl Test {
     }
 }
 
-fn told(plan: Plan) -> (String, serde_json::Value) {
+fn told(plan: Plan, inbox: &str) -> (String, serde_json::Value) {
     match plan {
         Plan::Place { target, name } => {
             let (by, folder) = match target {
-                Target::Inbox => ("inbox".to_owned(), None),
-                Target::SaveTo { rule, folder } => (format!("rule {rule}"), Some(folder)),
+                Target::Inbox => ("inbox".to_owned(), inbox.to_owned()),
+                Target::SaveTo { rule, folder } => (format!("rule {rule}"), folder),
             };
-            let place = folder.as_deref().unwrap_or("the inbox");
-            let human = format!("{by}: would be placed into {place} as {:?}", visible(&name));
+            let human = format!("{by}: would be placed into {folder} as {:?}", visible(&name));
             (human, serde_json::json!({ "by": by, "action": "place", "folder": folder, "name": name }))
         }
         Plan::Run(run) => (run_words(&run), run_json(&run)),

@@ -14,6 +14,7 @@ use towline_proto::mail::message::Presence;
 
 /// Say which devices are online, and since when; with DEVICE exit 0 online, 6 offline, 3 no such device
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  towline who\n  towline who kitchen && echo it is online")]
 pub(crate) struct Who {
     /// One device only
     device: Option<DeviceName>,
@@ -21,12 +22,14 @@ pub(crate) struct Who {
 
 impl Who {
     pub(super) async fn run(self, context: &Context) -> Outcome {
-        let device = attached::attach(&HubLink::new(&context.home)?).await?;
+        let link = HubLink::new(&context.home)?;
         let one = self.device.is_some();
-        let (_, devices) = device.who(self.device, false).await.map_err(attached::unanswered)?;
+        let devices = attached::ask(&link, async |hub| {
+            hub.device.who(self.device, false).await.map(|(_, devices)| devices).map_err(attached::unanswered)
+        })
+        .await?;
         let objects: Vec<Value> = devices.iter().map(object).collect();
         context.out.result(table(context, &devices), &json!({ "devices": objects }));
-        device.session().close(towline::Close::new(towline::CloseCode::Done));
         let offline = one && devices.iter().any(|device| !device.online);
         Ok(if offline { Exit::Offline } else { Exit::Done })
     }

@@ -103,6 +103,13 @@ impl Output {
         }
     }
 
+    /// Tells people why the command failed, where programs find it in the result that was printed.
+    pub(crate) fn failure_beside(&self, failure: &Failure) {
+        if !self.json {
+            self.failure(failure);
+        }
+    }
+
     /// The text in the mood's colour, where colours are on.
     pub(crate) fn paint(&self, mood: Mood, text: impl Display) -> String {
         let number = match mood {

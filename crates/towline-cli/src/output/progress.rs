@@ -65,6 +65,8 @@ impl Progress {
     pub(crate) fn done(self) {
         if let Look::Bar(bar) = self.look {
             bar.abandon();
+            // The bar leaves the cursor behind its last blank.
+            eprintln!();
         }
     }
 }

@@ -46,7 +46,7 @@ fn status_waits_for_the_outcome_and_ends_with_6_if_there_is_none_by_then() {
     let id = sent.message()["id"].as_str().expect("an id").to_owned();
     assert_eq!((sent.exit, &sent.message()["state"]), (Some(0), &"accepted".into()));
     let now = world.ran("office", &["status", &id]);
-    assert!(now.exit == Some(6) && now.stdout.contains("shop is offline since "), "{now:?}");
+    assert!(now.exit == Some(6) && now.stdout.contains("shop has never been online"), "{now:?}");
     assert_eq!(world.ran("office", &["status", &id, "--wait=200ms"]).exit, Some(6));
     let mut waiting = world.command("office");
     let waiting = waiting.args(["status", &id, "--wait", "--json"]).stdout(Stdio::piped()).stderr(Stdio::piped());

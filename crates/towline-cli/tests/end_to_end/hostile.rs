@@ -20,7 +20,7 @@ fn knock(world: &World) -> TcpStream {
 }
 
 /// What `/metrics` says of this line's number, 0 if nothing.
-fn metric(world: &World, line: &str) -> u64 {
+pub(crate) fn metric(world: &World, line: &str) -> u64 {
     let mut socket = TcpStream::connect(world.http()).expect("the hub's HTTP port");
     socket.write_all(b"GET /metrics HTTP/1.1\r\nhost: hub\r\nconnection: close\r\n\r\n").expect("asked");
     let mut page = String::new();

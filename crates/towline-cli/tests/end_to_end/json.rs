@@ -54,12 +54,35 @@ fn every_command_prints_one_object_with_json() {
         assert!(
             exit == 0 || object.get("error").is_none_or(|_| object["exit"] == exit || object.get("messages").is_some())
         );
+        if object.get("error").is_none_or(serde_json::Value::is_null) {
+            stands_in_the_page(args, &object);
+        }
         seen.insert(args[0]);
     }
     let help = world.ran("office", &["--help"]).stdout;
     let commands = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
     for command in commands.filter_map(|line| line.split_whitespace().next()) {
         assert!(seen.contains(command) || RUN_ON.contains(&command), "no line here tries `{command} --json`");
+    }
+}
+
+/// Every field that the command printed has its place in the page about the program.
+fn stands_in_the_page(args: &[&str], object: &serde_json::Value) {
+    let page = include_str!("../../../../docs/program.md");
+    let table = page.split("## What `--json` prints").nth(1).expect("a part about it");
+    let two = args.iter().take(2).copied().collect::<Vec<_>>().join(" ");
+    let row = table.lines().find(|line| {
+        let commands = line.split('|').nth(1).unwrap_or_default();
+        [args[0], &two].iter().any(|name| commands.contains(&format!("`{name}`")))
+    });
+    let row = row.unwrap_or_else(|| panic!("docs/program.md has no row for {args:?}"));
+    let mut waiting = vec![object];
+    while let Some(value) = waiting.pop() {
+        for (field, value) in value.as_object().into_iter().flatten() {
+            assert!(row.contains(&format!("`{field}`")), "docs/program.md: {args:?} lacks {field}");
+            // Of a list of objects the first stands for all.
+            waiting.extend(value.as_array().and_then(|list| list.first()));
+        }
     }
 }
 

@@ -3,11 +3,16 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod addresses;
 mod asking;
 mod devices;
 mod documents;
 mod ending;
 mod hostile;
 mod json;
+mod leaving;
 mod policy;
+mod progress;
+mod proof;
 mod recipients;
+mod tree;

@@ -1,10 +1,11 @@
 //! The hub's options: flag over environment over file over default, each under one name.
 
 use super::origin::{Kind, Layers, OptionSpec, Setting};
-use super::strict::ConfigError;
+use super::strict::{ConfigError, nearest};
 use super::units::{Size, Span};
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use towline_proto::ids::Lane;
 use towline_proto::mail::hub::HubConfig as CoreConfig;
@@ -156,6 +157,12 @@ impl HubConfig {
         if self.listen.is_empty() {
             return Err("`listen` names no address".into());
         }
+        let http = std::iter::once(&self.http).filter(|http| *http != "off").map(|http| ("http", http));
+        let listen = self.listen.iter().map(|address| ("listen", address));
+        let announce = self.announce.iter().map(|host| ("announce", host));
+        if let Some((option, text)) = listen.chain(http).chain(announce).find(|(_, text)| !is_address(text)) {
+            return Err(format!("`{option}`: {text:?} is not HOST:PORT, such as 127.0.0.1:4433 or [::1]:4433"));
+        }
         if self.state.as_os_str().is_empty() {
             return Err("`state` names no folder".into());
         }
@@ -167,7 +174,11 @@ impl HubConfig {
         }
         let policy = self.policy()?;
         match policy.undefined_groups().first() {
-            Some(group) => Err(format!("[[allow]] names the group @{group}, which [groups] does not define")),
+            Some(group) => {
+                let near = nearest(group, self.groups.keys().map(String::as_str));
+                let hint = near.map(|near| format!(", did you mean @{near}?")).unwrap_or_default();
+                Err(format!("[[allow]] names the group @{group}, which [groups] does not define{hint}"))
+            }
             None => Ok(()),
         }
     }
@@ -217,6 +228,12 @@ impl HubConfig {
     pub fn key_file(&self) -> PathBuf {
         self.folder().join("hub.key")
     }
+}
+
+/// Whether the text can be an address, `HOST:PORT`; whether the host is there is found out later.
+pub fn is_address(text: &str) -> bool {
+    let named = |(host, port): (&str, &str)| !host.is_empty() && !host.contains(':') && port.parse::<u16>().is_ok();
+    text.parse::<SocketAddr>().is_ok() || text.rsplit_once(':').is_some_and(named)
 }
 
 #[cfg(test)]

@@ -107,7 +107,8 @@ impl fmt::Display for Span {
         if left == 0 {
             return f.write_str("0s");
         }
-        for (unit, factor) in SPAN_UNITS {
+        // Weeks are read and never shown: `30d` says more at a glance than `4w2d`.
+        for &(unit, factor) in &SPAN_UNITS[1..] {
             if left >= factor {
                 write!(f, "{}{unit}", left / factor)?;
                 left %= factor;

@@ -6,9 +6,7 @@ use towline_proto::mail::message::{BodyHeader, Role, ToDevice, ToHub};
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_reaches_its_recipient_before_its_sender_has_sent_the_rest() {
     let state = tempfile::tempdir().expect("a folder");
-    let hub = start(state.path()).await;
-    let shop = Device::join(&hub, "shop", Role::Client).await;
-    let kitchen = Device::join(&hub, "kitchen", Role::Agent).await;
+    let (hub, shop, kitchen) = opening(state.path()).await;
     let body = large_body(16);
     let half = body.len() / 2;
     let (id, envelope) = shop.envelope(1, &kitchen, &body);
@@ -33,9 +31,7 @@ async fn a_body_reaches_its_recipient_before_its_sender_has_sent_the_rest() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_waits_for_a_recipient_that_is_away_and_goes_on_where_its_copy_ends() {
     let state = tempfile::tempdir().expect("a folder");
-    let hub = start(state.path()).await;
-    let shop = Device::join(&hub, "shop", Role::Client).await;
-    let mut kitchen = Device::join(&hub, "kitchen", Role::Agent).await;
+    let (hub, shop, mut kitchen) = opening(state.path()).await;
     kitchen.leave(&hub).await;
     let body = large_body(5);
     let (id, envelope) = shop.envelope(2, &kitchen, &body);
@@ -65,9 +61,7 @@ async fn a_body_waits_for_a_recipient_that_is_away_and_goes_on_where_its_copy_en
 /// A sender stops in the middle of a body; with `restart`, so does the hub.
 async fn a_body_goes_on(restart: bool) {
     let state = tempfile::tempdir().expect("a folder");
-    let mut hub = start(state.path()).await;
-    let mut shop = Device::join(&hub, "shop", Role::Client).await;
-    let mut kitchen = Device::join(&hub, "kitchen", Role::Agent).await;
+    let (mut hub, mut shop, mut kitchen) = opening(state.path()).await;
     let body = large_body(16);
     let half = body.len() / 2;
     let (id, envelope) = shop.envelope(3, &kitchen, &body);

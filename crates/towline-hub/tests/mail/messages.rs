@@ -10,12 +10,9 @@ use towline_proto::mail::message::{BodyHeader, INLINE_MAX_BYTES, Role, ToDevice,
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_is_accepted_delivered_started_and_handled() {
     let state = tempfile::tempdir().expect("a folder");
-    let hub = start(state.path()).await;
-    let shop = Device::join(&hub, "shop", Role::Client).await;
-    let kitchen = Device::join(&hub, "kitchen", Role::Agent).await;
+    let (hub, shop, kitchen) = opening(state.path()).await;
     let (id, envelope) = shop.envelope(1, &kitchen, b"<order/>");
-    shop.say(ToHub::Submit { envelope: envelope.clone(), body: Some(b"<order/>".to_vec()) }).await;
-    shop.hear(is_accepted).await;
+    shop.submit(&envelope, b"<order/>").await;
     let word = kitchen.hear(|word| matches!(word, ToDevice::Deliver { .. })).await;
     assert_eq!(word, ToDevice::Deliver { envelope: envelope.clone(), body: Some(b"<order/>".to_vec()) });
     kitchen.handle(id, &envelope).await;
@@ -28,33 +25,19 @@ async fn a_message_is_accepted_delivered_started_and_handled() {
 #[tokio::test(flavor = "multi_thread")]
 async fn p01_what_was_accepted_is_delivered_after_a_restart() {
     let state = tempfile::tempdir().expect("a folder");
-    let hub = start(state.path()).await;
-    let mut shop = Device::join(&hub, "shop", Role::Client).await;
-    let mut kitchen = Device::join(&hub, "kitchen", Role::Agent).await;
+    let (hub, mut shop, mut kitchen) = opening(state.path()).await;
     kitchen.session.close(towline::Close::new(CloseCode::Done));
     let (id, envelope) = shop.envelope(2, &kitchen, b"body");
-    shop.say(ToHub::Submit { envelope: envelope.clone(), body: Some(b"body".to_vec()) }).await;
-    shop.hear(is_accepted).await;
+    shop.submit(&envelope, b"body").await;
     hub.shutdown().await;
 
-    let hub = start(state.path()).await;
-    kitchen.again(&hub, Role::Agent).await;
-    shop.again(&hub, Role::Client).await;
-    // The same word again is the same message.
-    shop.say(ToHub::Submit { envelope: envelope.clone(), body: Some(b"body".to_vec()) }).await;
-    shop.hear(is_accepted).await;
-    kitchen.hear(|word| matches!(word, ToDevice::Deliver { .. })).await;
-    kitchen.handle(id, &envelope).await;
-    expect_handled(&shop, id).await;
-    hub.shutdown().await;
+    come_again_and_handle(state.path(), (&mut shop, &mut kitchen), (id, &envelope, b"body")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_large_body_passes_through_and_is_verified() {
     let state = tempfile::tempdir().expect("a folder");
-    let hub = start(state.path()).await;
-    let shop = Device::join(&hub, "shop", Role::Client).await;
-    let kitchen = Device::join(&hub, "kitchen", Role::Agent).await;
+    let (hub, shop, kitchen) = opening(state.path()).await;
     let body = large_body(40);
     let (id, envelope) = shop.envelope(3, &kitchen, &body);
     shop.say(ToHub::Submit { envelope: envelope.clone(), body: None }).await;

@@ -55,9 +55,7 @@ async fn revocation_cuts_a_live_session_that_reads_and_one_that_does_not() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_newer_agent_supersedes_the_older_and_gets_what_it_had_not_taken() {
     let state = tempfile::tempdir().expect("a folder");
-    let hub = start(state.path()).await;
-    let shop = Device::join(&hub, "shop", Role::Client).await;
-    let mut kitchen = Device::join(&hub, "kitchen", Role::Agent).await;
+    let (hub, shop, mut kitchen) = opening(state.path()).await;
     let (id, envelope) = shop.envelope(1, &kitchen, b"body");
     shop.say(ToHub::Submit { envelope: envelope.clone(), body: Some(b"body".to_vec()) }).await;
     kitchen.hear(|word| matches!(word, ToDevice::Deliver { .. })).await;
@@ -74,24 +72,13 @@ async fn a_newer_agent_supersedes_the_older_and_gets_what_it_had_not_taken() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hub_that_ends_tells_its_sessions_and_keeps_what_it_accepted() {
     let state = tempfile::tempdir().expect("a folder");
-    let hub = start(state.path()).await;
-    let mut shop = Device::join(&hub, "shop", Role::Client).await;
-    let mut kitchen = Device::join(&hub, "kitchen", Role::Agent).await;
+    let (hub, mut shop, mut kitchen) = opening(state.path()).await;
     let (id, envelope) = shop.envelope(1, &kitchen, b"body");
-    shop.say(ToHub::Submit { envelope: envelope.clone(), body: Some(b"body".to_vec()) }).await;
-    shop.hear(is_accepted).await;
+    shop.submit(&envelope, b"body").await;
     hub.shutdown().await;
     assert_eq!(ended(&shop).await, CloseCode::Draining);
     assert_eq!(ended(&kitchen).await, CloseCode::Draining);
-    let hub = start(state.path()).await;
-    kitchen.again(&hub, Role::Agent).await;
-    shop.again(&hub, Role::Client).await;
-    shop.say(ToHub::Submit { envelope: envelope.clone(), body: Some(b"body".to_vec()) }).await;
-    shop.hear(is_accepted).await;
-    kitchen.hear(|word| matches!(word, ToDevice::Deliver { .. })).await;
-    kitchen.handle(id, &envelope).await;
-    expect_handled(&shop, id).await;
-    hub.shutdown().await;
+    come_again_and_handle(state.path(), (&mut shop, &mut kitchen), (id, &envelope, b"body")).await;
 }
 
 async fn stranger(hub: &RunningHub) -> Device {

@@ -168,6 +168,12 @@ impl Device {
         (id, envelope.seal(&*self.identity))
     }
 
+    /// Has a small message accepted.
+    pub(crate) async fn submit(&self, envelope: &SignedEnvelope, body: &[u8]) {
+        self.say(ToHub::Submit { envelope: envelope.clone(), body: Some(body.to_vec()) }).await;
+        self.hear(is_accepted).await;
+    }
+
     /// From `go` to the outcome, as an agent that handles the message.
     pub(crate) async fn handle(&self, id: MessageId, envelope: &SignedEnvelope) {
         self.say(ToHub::Delivered { id }).await;
@@ -194,6 +200,30 @@ impl Device {
         };
         self.say(ToHub::Report { receipt: receipt.seal(&*self.identity), output: vec![] }).await;
     }
+}
+
+/// A hub, a shop that sends and a kitchen that takes.
+pub(crate) async fn opening(state: &Path) -> (RunningHub, Device, Device) {
+    let hub = start(state).await;
+    let shop = Device::join(&hub, "shop", Role::Client).await;
+    let kitchen = Device::join(&hub, "kitchen", Role::Agent).await;
+    (hub, shop, kitchen)
+}
+
+/// After the hub's end: all come again, the sender submits the same envelope, which is the same message, and it is handled.
+pub(crate) async fn come_again_and_handle(
+    state: &Path,
+    (shop, kitchen): (&mut Device, &mut Device),
+    (id, envelope, body): (MessageId, &SignedEnvelope, &[u8]),
+) {
+    let hub = start(state).await;
+    kitchen.again(&hub, Role::Agent).await;
+    shop.again(&hub, Role::Client).await;
+    shop.submit(envelope, body).await;
+    kitchen.hear(|word| matches!(word, ToDevice::Deliver { .. })).await;
+    kitchen.handle(id, envelope).await;
+    expect_handled(shop, id).await;
+    hub.shutdown().await;
 }
 
 pub(crate) fn is_accepted(word: &ToDevice) -> bool {

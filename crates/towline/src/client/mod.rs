@@ -1,6 +1,5 @@
 //! The side that connects.
 
-mod backoff;
 mod dial;
 
 use std::sync::Arc;
@@ -15,13 +14,13 @@ use towline_proto::stream_link::LinkConfig;
 use towline_proto::wire::close::{Close, CloseCode, Retry};
 use towline_proto::wire::hello::Params;
 
+use crate::backoff::Backoff;
 use crate::hello::{HelloError, Secured};
 use crate::identity::Identity;
 use crate::session::{Clock, Rejoin, Rejoined, Session, SessionTask, Shared, Supply};
 use crate::tls::keys::{self, HmacSha256};
 use crate::tls::{ClientTls, TlsError};
 use crate::transport::MemoryDialer;
-use backoff::Backoff;
 use dial::Place;
 pub use dial::Tried;
 

@@ -50,7 +50,7 @@ impl<C: theirs::Decoder, Item> Decoder for FromTokio<C, Item> {
     type Message<'a> = C::Item;
     type Error = FromTokioError<C::Error>;
 
-    fn decode<'a>(&mut self, bytes: &'a [u8]) -> Result<Verdict<C::Item>, Self::Error> {
+    fn decode(&mut self, bytes: &[u8]) -> Result<Verdict<C::Item>, Self::Error> {
         self.buffer.extend_from_slice(bytes.get(self.handed..).unwrap_or_default());
         self.handed = bytes.len();
         let Some(message) = self.codec.decode(&mut self.buffer).map_err(FromTokioError::Codec)? else {

@@ -80,7 +80,7 @@ impl<F: Framing, C: Content> Decoder for Typed<F, C> {
     type Message<'a> = C::In;
     type Error = TypedError<C::Error>;
 
-    fn decode<'a>(&mut self, bytes: &'a [u8]) -> Result<Verdict<C::In>, Self::Error> {
+    fn decode(&mut self, bytes: &[u8]) -> Result<Verdict<C::In>, Self::Error> {
         Ok(match self.framing.decode(bytes)? {
             Verdict::Message(message, used) => Verdict::Message(C::read(message).map_err(TypedError::Content)?, used),
             Verdict::Need(more) => Verdict::Need(more),

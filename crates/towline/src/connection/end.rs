@@ -3,6 +3,8 @@
 use std::io;
 use std::time::Duration;
 
+use crate::filter::FilterError;
+
 /// How a connection ended.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -36,6 +38,9 @@ pub enum ConnectionEnd<D, E> {
     /// The peer took longer than the [`ConnectionConfig`] allows.
     #[error("{0}")]
     Timeout(Timeout),
+    /// A filter refused the peer's bytes.
+    #[error(transparent)]
+    Filter(FilterError),
     /// The byte stream failed.
     #[error(transparent)]
     Io(io::Error),
@@ -49,7 +54,7 @@ impl<D, E> ConnectionEnd<D, E> {
 
     /// Whether both sides can know what the other has: there, what was written leaves in order, with the stream's end.
     pub(super) fn is_orderly(&self) -> bool {
-        !matches!(self, Self::Cut | Self::TooSlow | Self::Timeout(_) | Self::Io(_))
+        !matches!(self, Self::Cut | Self::TooSlow | Self::Timeout(_) | Self::Filter(_) | Self::Io(_))
     }
 }
 

@@ -469,6 +469,16 @@ impl<M> Outgoing<M> {
         Parking::Rest
     }
 
+    /// Whether every sender is gone and nothing waits; else `waker` is woken when the last one goes.
+    pub(super) fn is_given_up(&mut self, waker: &Waker) -> bool {
+        let nothing_taken = self.normal.is_empty() && self.urgent.is_empty();
+        let mut state = self.queue.lock();
+        state.hungry = false;
+        state.task = Some(waker.clone());
+        let no_sender = self.senders == Senders::Gone || self.queue.senders.load(Ordering::Acquire) == 0;
+        no_sender && nothing_taken && state.normal.is_empty() && state.urgent.is_empty()
+    }
+
     /// Bytes of memory held beyond what an idle queue keeps.
     pub(super) fn spare_bytes(&self) -> usize {
         self.normal.capacity().saturating_sub(KEPT_WHEN_IDLE_MESSAGES) * size_of::<Entry<M>>()

@@ -233,6 +233,12 @@ impl Session {
         self.shared.until_over().await
     }
 
+    /// Waits until the session is over and its last words have left (for at most 2 s after its end). A program that
+    /// exits earlier may leave its peer waiting for this session to come back.
+    pub async fn parted(&self) {
+        self.shared.until_parted().await;
+    }
+
     /// After the end: the messages that were taken and of which nobody knows whether the peer has them.
     pub fn undecided(&self) -> Vec<Undecided> {
         self.shared.lock().undecided.clone()

@@ -55,8 +55,12 @@ pub(crate) struct State {
     pub(crate) opened: VecDeque<(StreamKey, Lane)>,
     pub(crate) links: Vec<LinkInfo>,
     pub(crate) ended: Option<Ended>,
+    /// The task is gone: its last words have left, or the time for them is over.
+    pub(crate) parted: bool,
     /// The close that an orderly end waits to send; nothing new is taken any more.
     pub(crate) closing: Option<Close>,
+    /// What the peer must still be told about an end that did not wait for the core to say it.
+    pub(crate) last_word: Option<Close>,
     pub(crate) undecided: Vec<Undecided>,
     /// Wakes the task.
     pub(crate) task: Option<Waker>,
@@ -87,7 +91,9 @@ impl Shared {
             opened: VecDeque::new(),
             links: Vec::new(),
             ended: None,
+            parted: false,
             closing: None,
+            last_word: None,
             undecided: Vec::new(),
             task: None,
         };
@@ -134,14 +140,30 @@ impl Shared {
         });
     }
 
-    /// Ends the session here and now.
+    /// Ends the session here and now; nothing that waits is sent, but the peer is told, if a link can still carry a word.
     pub(crate) fn cut(&self, close: Close) {
-        self.command(|state| state.core.end(EndReason::Closed(close)));
+        self.command(|state| {
+            if state.ended.is_none() {
+                state.last_word = Some(close.clone());
+            }
+            state.core.end(EndReason::Closed(close));
+        });
     }
 
     /// Waits for the session's end and says why.
     pub(crate) async fn until_over(&self) -> Ended {
         wait(&self.over, || self.lock().ended.clone()).await
+    }
+
+    /// Waits until the task is gone.
+    pub(crate) async fn until_parted(&self) {
+        wait(&self.over, || self.lock().parted.then_some(())).await;
+    }
+
+    /// The task goes.
+    pub(crate) fn part(&self) {
+        self.lock().parted = true;
+        self.over.notify_waiters();
     }
 
     /// Takes every event out of the core and rings the bells.

@@ -118,13 +118,20 @@ impl SendHalf {
         Ok(())
     }
 
-    /// Ends this direction; returns when the peer has everything in its memory, the end included.
-    pub async fn finish(&mut self) -> Result<(), SendError> {
-        let Half { session, key, bells } = &self.half;
+    /// Ends this direction after what was sent, and does not wait for the peer to have it.
+    pub fn end(&mut self) -> Result<(), SendError> {
         if !self.finishing {
+            let Half { session, key, .. } = &self.half;
             session.shared.command(|state| state.core.finish(*key).map_err(|error| refusal(state, *key, error)))?;
             self.finishing = true;
         }
+        Ok(())
+    }
+
+    /// Ends this direction; returns when the peer has everything in its memory, the end included.
+    pub async fn finish(&mut self) -> Result<(), SendError> {
+        self.end()?;
+        let Half { session, key, bells } = &self.half;
         let look = || {
             let state = session.shared.lock();
             let entry = state.streams.get(key)?;
@@ -136,6 +143,20 @@ impl SendHalf {
             }
         };
         wait(&bells.confirmed, look).await
+    }
+
+    /// Waits, apart from this half, until the peer wants no more of it (its code), or the session is over (`None`).
+    /// It never ends if the peer takes everything.
+    pub fn stopped(&self) -> impl Future<Output = Option<u32>> + Send + use<> {
+        let (shared, key, bells) = (self.half.session.shared.clone(), self.half.key, self.half.bells.clone());
+        async move {
+            let look = || {
+                let state = shared.lock();
+                let stopped = state.streams.get(&key).and_then(|entry| entry.stopped);
+                stopped.map(Some).or_else(|| state.ended.as_ref().map(|_| None))
+            };
+            wait(&bells.confirmed, look).await
+        }
     }
 
     /// Gives this direction up: what is not yet sent is dropped, the peer is told `code`.

@@ -186,17 +186,19 @@ impl SessionTask {
 
     /// A link's end ends the session only if the peer broke a rule.
     fn judge(&mut self, end: PumpEnd<LinkError>) {
-        let close = match end {
-            PumpEnd::Traffic(error) if !error.is_of_the_link_only() => error.close(),
-            _ => return,
-        };
-        self.links.iter_mut().for_each(|link| link.say_close(&close));
-        self.end(EndReason::Closed(close));
+        match end {
+            PumpEnd::Traffic(error) if !error.is_of_the_link_only() => self.shared.cut(error.close()),
+            _ => {}
+        }
     }
 
     /// The session is over: its last words leave, bounded in time.
     fn poll_goodbye(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<()> {
         let until = *self.goodbye.get_or_insert(now + GOODBYE_TIME);
+        let last_word = self.shared.lock().last_word.take();
+        if let Some(close) = last_word {
+            self.links.iter_mut().for_each(|link| link.say_close(&close));
+        }
         let shared = &self.shared;
         self.links.retain_mut(|link| link.poll_close(cx, shared, now).is_pending());
         if self.links.is_empty() || now >= until {
@@ -255,5 +257,6 @@ impl Drop for SessionTask {
     fn drop(&mut self) {
         let close = Close::new(towline_proto::wire::close::CloseCode::Internal).with_text("the session's task is gone");
         self.end(EndReason::Closed(close));
+        self.shared.part();
     }
 }

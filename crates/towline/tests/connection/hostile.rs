@@ -46,7 +46,7 @@ async fn a_silent_peer() {
 async fn a_peer_of_one_byte_at_a_time() {
     let end = end_of(async |mut near| {
         let _ = near.write_all(&[0, 0, 1, 0]).await;
-        while near.write_all(&[b'x']).await.is_ok() {
+        while near.write_all(b"x").await.is_ok() {
             sleep(Duration::from_millis(50)).await;
         }
     });

@@ -1,5 +1,6 @@
 //! Connections over real streams and drivers, through the public interface alone.
 
+mod filters;
 mod hostile;
 mod own_driver;
 mod runtimes;

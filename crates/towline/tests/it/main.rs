@@ -1,8 +1,10 @@
 //! Whole sessions through the public interface: over loopback sockets, memory, and a proxy that cuts.
 
+mod calls;
 mod echo;
 mod hostile;
 mod proxy;
 mod resume;
+mod services;
 mod support;
 mod time;

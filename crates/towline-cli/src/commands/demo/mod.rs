@@ -9,9 +9,9 @@ mod scenes;
 mod stage;
 
 use super::Context;
-use super::signals::EndAsked;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
+use crate::signals::EndAsked;
 use clap::Args;
 use fault::Fault;
 use report::Report;
@@ -21,7 +21,8 @@ use towline_hub::config::units::Size;
 /// Play an operator's day here: a hub, two devices, files, a failing handler, a crash
 #[derive(Debug, Args)]
 #[command(after_help = "It starts a hub and two devices as processes of their own in a temporary directory, on free \
-                        loopback ports, and leaves nothing running. Exit code 0: all went as it should.")]
+                        loopback ports, and leaves nothing running. Exit code 0: all went as it should; 1: it says what did not.\n\n\
+                        Examples:\n  towline demo\n  towline demo --size 1GB --keep\n  towline demo --fault corrupt")]
 pub(crate) struct Demo {
     /// Leave the directory, to look around in it
     #[arg(long)]
@@ -29,7 +30,7 @@ pub(crate) struct Demo {
     /// Break one thing, to see that the demo notices
     #[arg(long, value_enum, value_name = "NAME")]
     fault: Option<Fault>,
-    /// How large the large file is
+    /// How large the large file is, such as 64MiB or 2GB
     #[arg(long, default_value = "256MB", value_name = "SIZE")]
     size: Size,
 }
@@ -46,6 +47,7 @@ impl Demo {
             Ok(report) => report,
             Err(failure) => {
                 stage.tell_logs();
+                stage.close();
                 return Err(failure);
             }
         };

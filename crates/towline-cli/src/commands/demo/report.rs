@@ -72,6 +72,12 @@ impl Row {
         Self { what, size, time_ms, outcome: String::new(), exit: None, problem: None }
     }
 
+    /// The sender's command must have ended so.
+    pub(super) fn expect_exit(&mut self, due: i32) {
+        let told = self.exit.map_or("none at all".into(), |exit| exit.to_string());
+        self.expect(self.exit == Some(due), || format!("exit code {due} was due, not {told}"));
+    }
+
     /// Notes the first thing that is not so.
     pub(super) fn expect(&mut self, so: bool, problem: impl FnOnce() -> String) {
         if !so && self.problem.is_none() {

@@ -8,21 +8,29 @@ use crate::attached;
 use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::hub_link::HubLink;
-use crate::output::{Mood, bytes, visible};
-use crate::value::recipient::{self, Recipient};
+use crate::output::{Mood, bytes};
+use crate::signals::EndAsked;
+use crate::value::recipient::{self, Recipient, Source};
+use crate::word;
 use clap::Args;
 use post::{Fate, Letter, Post};
 use serde_json::{Value, json};
 use sources::Prepared;
+use std::collections::BTreeSet;
 use std::ffi::OsString;
-use towline::mail::{Device, Draft};
+use towline::mail::{AskError, Device, Draft};
 use towline_hub::config::units::Span;
 use towline_proto::ids::{DeviceName, Lane};
+use towline_proto::mail::code::Code;
 
 /// Send files, standard input or a text to devices
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  towline send order.xml shop:\n  pg_dump shop | towline send - --name shop.sql \
-                        archive:\n  towline send --text 'Please call' shop: --deadline 5m --wait\n  towline send *.csv @tills --wait")]
+#[command(
+    override_usage = "towline send [OPTIONS] FILE… DEVICE:…\n       towline send [OPTIONS] - DEVICE:…\n       \
+                      towline send [OPTIONS] --text TEXT DEVICE:…",
+    after_help = "Examples:\n  towline send order.xml shop:\n  pg_dump shop | towline send - --name shop.sql archive:\n  \
+                  towline send --text 'Please call' shop: --deadline 5m --wait=6m\n  towline send *.csv @tills --wait"
+)]
 pub(crate) struct Send {
     /// Files, or `-` for standard input; then `DEVICE:` or `@GROUP`. A bare last word names a device only if no such file exists
     #[arg(value_name = "FILE… DEVICE:")]
@@ -39,8 +47,8 @@ pub(crate) struct Send {
     /// Its media type [default: by the end of its name]
     #[arg(long = "type", value_name = "TYPE")]
     content_type: Option<String>,
-    /// How long it may take until it starts [default: the hub's]
-    #[arg(long, value_name = "DURATION")]
+    /// How long it may take until it starts, such as 30s, 5m or 1h30m [default: the hub's, usually 1h]
+    #[arg(long, value_name = "DURATION", conflicts_with = "live", value_parser = some_time)]
     deadline: Option<Span>,
     /// Who is served first: urgent, normal or bulk
     #[arg(long, default_value = "normal")]
@@ -48,7 +56,7 @@ pub(crate) struct Send {
     /// Only to a device that is online now; nothing is kept and there is no outcome
     #[arg(long)]
     live: bool,
-    /// Wait for the outcome, at most so long; exit 6 if there is none by then
+    /// Wait for the outcome, at most so long (`--wait=30s`, `--wait=5m`); exit 6 if there is none by then
     #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true)]
     wait: Option<Option<Span>>,
 }
@@ -65,24 +73,48 @@ impl Send {
         let mut prepared = Vec::new();
         for source in words.sources.iter().cloned() {
             let (name, kind) = (self.name.as_deref(), self.content_type.as_deref());
-            prepared.push(sources::prepare(&context.home, source, name, kind).await?);
+            let hint = self.misread_wait(&source);
+            let ready = sources::prepare(&context.home, source, name, kind).await;
+            prepared.push(ready.map_err(|failure| hint.into_iter().fold(failure, Failure::cure))?);
         }
-        let device = attached::attach(&link).await?;
-        let recipients = resolve(&device, words.recipients).await?;
-        let letters = self.letters(&link, device.name(), &recipients, &prepared);
-        let mut post = Post::new(&link, context.out, device.clone(), letters);
-        let delivered = tokio::select! {
-            delivered = post.deliver(self.wait.map(|wait| wait.map(|span| span.0))) => delivered,
-            _ = tokio::signal::ctrl_c() => Err(interrupted()),
+        let mut asked = EndAsked::listen();
+        attached::with(&link, async |hub| {
+            let recipients = resolve(&hub.device, words.recipients).await?;
+            let letters = self.letters(&link, hub.device.name(), &recipients, &prepared);
+            let mut post = Post::new(hub, context.out, letters);
+            let delivered = tokio::select! {
+                delivered = post.deliver(self.wait.map(|wait| wait.map(|span| span.0))) => delivered,
+                () = asked.wait() => Err(interrupted()),
+            };
+            self.tell(context, &post.letters, delivered.err())
+        })
+        .await
+    }
+
+    /// Tells what became of each message, and how the program ends; also where the command was cut short.
+    fn tell(&self, context: &Context, letters: &[Letter], cut_short: Option<Failure>) -> Outcome {
+        let exits = letters.iter().map(|letter| letter.fate.exit(self.wait.is_some()));
+        let exit = match &cut_short {
+            Some(failure) if failure.exit == Exit::Interrupted || letters.iter().all(Letter::is_open) => failure.exit,
+            _ => Exit::of_all(exits),
         };
-        let lost = delivered.err();
-        tell(context, &post.letters, lost.as_ref());
-        device.session().close(towline::Close::new(towline::CloseCode::Done));
-        match lost {
-            Some(failure) if failure.exit == Exit::Interrupted => Err(failure),
-            Some(failure) if post.letters.iter().all(|letter| matches!(letter.fate, Fate::Open)) => Err(failure),
-            _ => Ok(Exit::of_all(post.letters.iter().map(|letter| letter.fate.exit(self.wait.is_some())))),
+        let lines: Vec<String> = letters.iter().map(|letter| line(context, letter)).collect();
+        let messages: Vec<Value> = letters.iter().map(|letter| object(letter, self.wait.is_some())).collect();
+        let error = cut_short.as_ref().map(Failure::error);
+        context.out.result(lines.join("\n"), &json!({ "messages": messages, "error": error, "exit": exit.number() }));
+        if let Some(failure) = &cut_short {
+            context.out.failure_beside(failure);
         }
+        let cures: BTreeSet<&str> = letters.iter().filter_map(|letter| letter.fate.cure()).collect();
+        cures.iter().filter(|_| !context.out.is_json()).for_each(|cure| context.out.note(format!("  do: {cure}")));
+        Ok(exit)
+    }
+
+    /// `--wait 30s` waits without end, and sends a file called `30s`: where there is none the `=` was forgotten.
+    fn misread_wait(&self, source: &Source) -> Option<String> {
+        let Source::File(word) = source else { return None };
+        let span: Span = word.to_str()?.parse().ok()?;
+        (self.wait == Some(None)).then(|| format!("write `--wait={span}` for a time to wait"))
     }
 
     /// One message for each recipient and each thing.
@@ -106,9 +138,27 @@ impl Send {
     }
 }
 
+/// A deadline of nothing could never be met; on the wire 0 stands for the hub's default.
+fn some_time(text: &str) -> Result<Span, String> {
+    match text.parse::<Span>().map_err(|error| error.to_string())? {
+        span if span.as_millis() == 0 => Err("nothing can start within no time".into()),
+        span => Ok(span),
+    }
+}
+
 fn interrupted() -> Failure {
     Failure::new(Exit::Interrupted, "interrupted; what was accepted stays accepted")
         .cure("`towline status ID --wait` takes up the waiting again")
+}
+
+fn no_group(error: AskError) -> Failure {
+    let unknown = matches!(error, AskError::No { code: Code::NoSuchDevice, .. });
+    let failure = attached::unanswered(error);
+    if unknown {
+        failure.cure("groups stand under [groups] in the hub's hub.toml; check the name there")
+    } else {
+        failure
+    }
 }
 
 /// Names of devices, each once; a group stands for its members.
@@ -118,7 +168,7 @@ async fn resolve(device: &Device, recipients: Vec<Recipient>) -> Result<Vec<Devi
         let found = match recipient {
             Recipient::Device(name) => vec![name],
             Recipient::Group(group) => {
-                let members = device.group(&group).await.map_err(attached::unanswered)?;
+                let members = device.group(&group).await.map_err(no_group)?;
                 if members.is_empty() {
                     return Err(Failure::new(
                         Exit::NotFound,
@@ -137,15 +187,8 @@ async fn resolve(device: &Device, recipients: Vec<Recipient>) -> Result<Vec<Devi
     Ok(names)
 }
 
-fn tell(context: &Context, letters: &[Letter], lost: Option<&Failure>) {
-    let lines: Vec<String> = letters.iter().map(|letter| line(context, letter)).collect();
-    let messages: Vec<Value> = letters.iter().map(object).collect();
-    let error = lost.map(|failure| failure.what.clone());
-    context.out.result(lines.join("\n"), &json!({ "messages": messages, "error": error }));
-}
-
 fn line(context: &Context, letter: &Letter) -> String {
-    let name = if letter.name.is_empty() { "text".to_owned() } else { visible(&letter.name) };
+    let name = word::name(&letter.name);
     let mood = match letter.fate.exit(false) {
         Exit::Done if matches!(letter.fate, Fate::Accepted(..)) => Mood::Open,
         Exit::Done => Mood::Good,
@@ -153,17 +196,17 @@ fn line(context: &Context, letter: &Letter) -> String {
     };
     let words = context.out.paint(mood, letter.fate.words());
     let code = match &letter.fate {
-        Fate::Decided(receipt) if receipt.code != towline_proto::mail::code::Code::Ok => format!(" [{}]", receipt.code),
+        Fate::Decided(receipt) if receipt.code != Code::Ok => format!(" [{}]", receipt.code),
         Fate::Not(Failure { code: Some(code), .. }) => format!(" [{code}]"),
         _ => String::new(),
     };
     format!("{}  {name} ({}) to {}: {words}{code}", letter.id, bytes(letter.size), letter.to)
 }
 
-fn object(letter: &Letter) -> Value {
+fn object(letter: &Letter, waited: bool) -> Value {
     let mut object = json!({
         "id": letter.id.to_string(), "to": letter.to.as_str(), "name": letter.name, "size": letter.size,
-        "summary": letter.fate.words(),
+        "summary": letter.fate.words(), "exit": letter.fate.exit(waited).number(),
     });
     let more = match &letter.fate {
         Fate::Open => json!({ "state": "not-sent" }),
@@ -171,9 +214,11 @@ fn object(letter: &Letter) -> Value {
             "state": state.as_str(), "deadline_left_ms": accepted.deadline_left_ms,
             "recipient": super::who::object(&accepted.recipient),
         }),
-        Fate::Decided(receipt) => json!({ "state": receipt.outcome.as_str(), "receipt": crate::word::json(receipt) }),
+        Fate::Decided(receipt) => json!({ "state": receipt.outcome.as_str(), "receipt": word::json(receipt) }),
         Fate::Live(code) => json!({ "state": "live", "code": code.as_str() }),
-        Fate::Not(failure) => json!({ "state": "not-accepted", "code": failure.code, "text": failure.what }),
+        Fate::Not(failure) => json!({
+            "state": "not-accepted", "code": failure.code, "text": failure.what, "do": failure.cure,
+        }),
     };
     if let (Value::Object(object), Value::Object(more)) = (&mut object, more) {
         object.extend(more);

@@ -1,14 +1,14 @@
 //! Messages on their way: submitted in order, watched until their outcome, taken up again after a lost session.
 
-use crate::attached;
+use crate::attached::{self, Attached};
+use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::hub_link::HubLink;
 use crate::output::Output;
 use crate::output::progress::Progress;
 use crate::word;
 use std::time::Duration;
 use tokio::time::Instant;
-use towline::mail::{Accepted, AskError, Body, Device, Event, Events, SubmitError, Submitted};
+use towline::mail::{Accepted, AskError, Body, Event, Events, SubmitError, Submitted};
 use towline_proto::ids::{DeviceName, MessageId};
 use towline_proto::mail::code::Code;
 use towline_proto::mail::envelope::SignedEnvelope;
@@ -60,7 +60,7 @@ impl Letter {
         Self { id, to, name, size, envelope, body, fate: Fate::Open, progress: None }
     }
 
-    fn is_open(&self) -> bool {
+    pub(super) fn is_open(&self) -> bool {
         matches!(self.fate, Fate::Open)
     }
 
@@ -70,21 +70,18 @@ impl Letter {
 }
 
 /// All of a command's messages and the session they go over.
-pub(super) struct Post<'a> {
-    link: &'a HubLink,
+pub(super) struct Post<'a, 'l> {
+    hub: &'a mut Attached<'l>,
     out: Output,
-    device: Device,
-    events: Option<Events>,
     pub(super) letters: Vec<Letter>,
 }
 
 /// The session is over; everything undecided must be taken up again.
 struct SessionLost;
 
-impl<'a> Post<'a> {
-    pub(super) fn new(link: &'a HubLink, out: Output, device: Device, letters: Vec<Letter>) -> Self {
-        let events = device.events();
-        Self { link, out, device, events, letters }
+impl<'a, 'l> Post<'a, 'l> {
+    pub(super) fn new(hub: &'a mut Attached<'l>, out: Output, letters: Vec<Letter>) -> Self {
+        Self { hub, out, letters }
     }
 
     /// Submits all of them, and waits for their outcomes until `until` if there is such a time.
@@ -113,7 +110,7 @@ impl<'a> Post<'a> {
             }
         }
         while wait && self.letters.iter().any(Letter::is_undecided) {
-            let event = next(&mut self.events).await?;
+            let event = next(&mut self.hub.events).await?;
             hear(&mut self.letters, event);
         }
         self.letters.iter_mut().filter_map(|letter| letter.progress.take()).for_each(Progress::done);
@@ -126,13 +123,13 @@ impl<'a> Post<'a> {
         if letter.size > towline_proto::mail::message::INLINE_MAX_BYTES as u64 && letter.progress.is_none() {
             letter.progress = Some(Progress::new(&self.out, crate::output::visible(&letter.name), letter.size));
         }
-        let (device, envelope, body) = (self.device.clone(), letter.envelope.clone(), letter.body.clone());
+        let (device, envelope, body) = (self.hub.device.clone(), letter.envelope.clone(), letter.body.clone());
         let submitting = async move { device.submit(&envelope, &body).await };
         tokio::pin!(submitting);
         loop {
             tokio::select! {
                 answer = &mut submitting => return self.answered(number, answer),
-                event = next(&mut self.events) => hear(&mut self.letters, event?),
+                event = next(&mut self.hub.events) => hear(&mut self.letters, event?),
             }
             if !self.letters[number].is_open() {
                 return Ok(());
@@ -153,7 +150,7 @@ impl<'a> Post<'a> {
                 Fate::Not(refused(code, &text, retry_after_ms))
             }
             Err(SubmitError::Body(error)) => {
-                Fate::Not(Failure::new(crate::exit::Exit::Integrity, format!("{}: {error}", letter.name)))
+                Fate::Not(Failure::new(Exit::Integrity, format!("{}: {error}", letter.name)))
             }
             Err(SubmitError::Lost(_)) => return Err(SessionLost),
         };
@@ -162,13 +159,13 @@ impl<'a> Post<'a> {
 
     /// After a lost session: where does an accepted message stand, and watch it again.
     async fn ask(&mut self, number: usize) -> Result<(), SessionLost> {
-        let (device, id) = (self.device.clone(), self.letters[number].id);
+        let (device, id) = (self.hub.device.clone(), self.letters[number].id);
         let asking = async move { device.status(id, true).await };
         tokio::pin!(asking);
         let answer = loop {
             tokio::select! {
                 answer = &mut asking => break answer,
-                event = next(&mut self.events) => hear(&mut self.letters, event?),
+                event = next(&mut self.hub.events) => hear(&mut self.letters, event?),
             }
         };
         let letter = &mut self.letters[number];
@@ -192,26 +189,17 @@ impl<'a> Post<'a> {
         let until = until.unwrap_or_else(|| Instant::now() + RECONNECT).min(Instant::now() + RECONNECT);
         self.out.note("the session with the hub was lost; connecting again");
         loop {
-            match attached::attach(self.link).await {
-                Ok(device) => {
-                    self.events = device.events();
-                    self.device = device;
-                    return Ok(());
-                }
-                Err(failure) if Instant::now() >= until || failure.exit != crate::exit::Exit::Unreachable => {
-                    return Err(failure);
-                }
+            match self.hub.again().await {
+                Ok(()) => return Ok(()),
+                Err(failure) if Instant::now() >= until || failure.exit != Exit::Unreachable => return Err(failure),
                 Err(_) => tokio::time::sleep(PAUSE).await,
             }
         }
     }
 }
 
-async fn next(events: &mut Option<Events>) -> Result<Event, SessionLost> {
-    match events {
-        Some(events) => events.next().await.map_err(|_| SessionLost),
-        None => Err(SessionLost),
-    }
+async fn next(events: &mut Events) -> Result<Event, SessionLost> {
+    events.next().await.map_err(|_| SessionLost)
 }
 
 /// Notes what an event says about one of the messages.
@@ -254,8 +242,7 @@ fn refused(code: Code, text: &str, retry_after_ms: u64) -> Failure {
 
 impl Fate {
     /// How the program would end if this were its only message.
-    pub(super) fn exit(&self, waited: bool) -> crate::exit::Exit {
-        use crate::exit::Exit;
+    pub(super) fn exit(&self, waited: bool) -> Exit {
         match self {
             Self::Open => Exit::Unreachable,
             Self::Accepted(..) if waited => Exit::Offline,
@@ -266,16 +253,19 @@ impl Fate {
         }
     }
 
+    /// What to do, where there is something.
+    pub(super) fn cure(&self) -> Option<&str> {
+        match self {
+            Self::Not(failure) => failure.cure.as_deref(),
+            _ => None,
+        }
+    }
+
     /// What happened, in words.
     pub(super) fn words(&self) -> String {
         match self {
             Self::Open => "not sent".into(),
-            Self::Accepted(accepted, state) => {
-                let left = crate::output::when::about(accepted.deadline_left_ms);
-                let there = if accepted.recipient.online { "online" } else { "offline" };
-                let since = crate::output::when::utc(accepted.recipient.since_ms);
-                format!("{state}; must start within {left}; {} is {there} since {since}", accepted.recipient.device)
-            }
+            Self::Accepted(accepted, state) => word::undecided(*state, accepted.deadline_left_ms, &accepted.recipient),
             Self::Decided(receipt) => word::summary(receipt),
             Self::Live(Code::Ok) => "handed over".into(),
             Self::Live(code) => format!("{code}: {}", code.cause()),

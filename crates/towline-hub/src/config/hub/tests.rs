@@ -61,6 +61,11 @@ fn what_contradicts_itself_is_refused() {
     for (text, wanted) in [
         ("state = '/s'\nlisten = []", "listen"),
         ("", "state"),
+        ("state = '/s'\nlisten = ['127.0.0.1']", "`listen`: \"127.0.0.1\" is not HOST:PORT"),
+        ("state = '/s'\nlisten = ['::1:4433']", "`listen`: \"::1:4433\" is not HOST:PORT"),
+        ("state = '/s'\nhttp = 'on'", "`http`: \"on\" is not HOST:PORT"),
+        ("state = '/s'\nannounce = ['hub.example:70000']", "`announce`: \"hub.example:70000\" is not HOST:PORT"),
+        ("state = '/s'\n[groups]\ntills = ['a']\n[[allow]]\nfrom = ['b']\nto = ['@tils']", "did you mean @tills?"),
         ("state = '/s'\nmax_deadline = '1m'", "above"),
         ("state = '/s'\n[[allow]]\nfrom = ['@shop']\nto = ['b']", "@shop"),
         ("state = '/s'\n[[allow]]\nfrom = ['a']\nto = ['b']\nlanes = ['fast']", "lane"),

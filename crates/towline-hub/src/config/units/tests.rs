@@ -21,6 +21,11 @@ fn sizes_are_read_as_written() {
     }
 }
 
+#[test]
+fn a_month_is_shown_in_days() {
+    assert_eq!("4w2d".parse::<Span>().map(|span| span.to_string()), Ok("30d".into()));
+}
+
 proptest! {
     #[test]
     fn what_is_shown_is_read_back(millis in 0u64..u64::MAX / 2, bytes: u64) {

@@ -48,7 +48,7 @@ pub(crate) async fn hub_killed(stage: &mut Stage) -> Result<Row, Failure> {
     let doubled: Vec<&String> = counts.iter().filter(|&(_, &count)| count != 1).map(|(name, _)| name).collect();
     row.expect(doubled.is_empty(), || format!("handled more than once: {doubled:?}"));
     row.expect(counts.len() == NOTES, || format!("{} of {NOTES} notes were lost", NOTES - counts.len()));
-    row.expect(ran.exit == Some(0), || format!("the sender's command ended with {:?} instead of 0", ran.exit));
+    row.expect_exit(0);
     Ok(row)
 }
 

@@ -15,7 +15,7 @@ pub(crate) async fn with_a_bar(stage: &Stage) -> Result<Row, Failure> {
     let ran = stage.program.run(&stage.home("office"), &args).await?;
     let mut row = Row::new("large file", stage.size, ran.time);
     told(stage, &ran, &mut row).await?;
-    row.expect(row.exit == Some(0), || format!("exit code 0 was due, not {:?}", ran.exit));
+    row.expect_exit(0);
     same_bytes(&mut row, &source, &stage.home("shop").join("device/inbox/catalogue.bin"));
     Ok(row)
 }

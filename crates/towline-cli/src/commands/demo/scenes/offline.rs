@@ -24,7 +24,7 @@ pub(crate) async fn expires(stage: &mut Stage) -> Result<Row, Failure> {
     row.expect(outcome.starts_with("expired: offline since "), || {
         format!("`expired: offline since …` was due, not `{outcome}`")
     });
-    row.expect(row.exit == Some(7), || format!("exit code 7 was due, not {:?}", ran.exit));
+    row.expect_exit(7);
     row.expect(ended_badly.is_none(), || ended_badly.unwrap_or_default());
     Ok(row)
 }

@@ -16,7 +16,7 @@ pub(crate) async fn printed(stage: &Stage) -> Result<Row, Failure> {
     let ran = stage.program.run(&stage.home("office"), &args).await?;
     let mut row = Row::new("XML order, printed", material::ORDER.len() as u64, ran.time);
     told(stage, &ran, &mut row).await?;
-    row.expect(row.exit == Some(0), || format!("exit code 0 was due, the sender was told {:?}", row_words(&ran.exit)));
+    row.expect_exit(0);
     let arrived = stage.path("printed/order.xml");
     if stage.has(Fault::Corrupt) {
         flip_a_byte(&arrived)?;
@@ -36,12 +36,8 @@ pub(crate) async fn rejected(stage: &Stage) -> Result<Row, Failure> {
     told(stage, &ran, &mut row).await?;
     let outcome = row.outcome.clone();
     row.expect(outcome == "failed: handler exit 3", || format!("`failed: handler exit 3` was due, not `{outcome}`"));
-    row.expect(row.exit == Some(11), || format!("exit code 11 was due, not {}", row_words(&ran.exit)));
+    row.expect_exit(11);
     Ok(row)
-}
-
-fn row_words(exit: &Option<i32>) -> String {
-    exit.map_or("none at all".into(), |exit| format!("exit code {exit}"))
 }
 
 fn flip_a_byte(path: &std::path::Path) -> Result<(), Failure> {

@@ -3,19 +3,19 @@
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Heard from its making on, so that none is missed between the start and the wait.
-pub(super) struct EndAsked {
+pub(crate) struct EndAsked {
     term: Signal,
     int: Signal,
 }
 
 impl EndAsked {
-    pub(super) fn listen() -> Self {
+    pub(crate) fn listen() -> Self {
         let listen = |kind| signal(kind).expect("the runtime has its signal driver");
         Self { term: listen(SignalKind::terminate()), int: listen(SignalKind::interrupt()) }
     }
 
     /// Returns when somebody asks.
-    pub(super) async fn wait(&mut self) {
+    pub(crate) async fn wait(&mut self) {
         tokio::select! {
             _ = self.term.recv() => {}
             _ = self.int.recv() => {}

@@ -1,0 +1,266 @@
+//! Calls over one connection: which are open, what each may still send, what a packet that came means.
+//!
+//! A session has streams with order, credit and ends; a bare connection has none, so this keeps the little of them that
+//! calls need. It holds no items: whoever drives it does, and asks before every step.
+//!
+//! ```text
+//!            caller                                answering side
+//!   begin ─►  Begin(item)  ─────────────────────►  received: New
+//!   send  ─►  Item*, End   ─────────────────────►  received: Item*, End
+//!             received: Item*      ◄─────────────  Item*            ◄─ send
+//!             received: Last | Status  ◄─────────  Last | Status    ◄─ finish
+//!   either:   GiveUp  ◄───────────────────────►    either side, at any time; the call is over for both
+//! ```
+//! Credit is an absolute number of bytes of items: who has sent less than that may begin one more, whatever its length,
+//! so the other side holds at most its window and one item of each call.
+
+use super::Code;
+use std::collections::HashMap;
+
+/// How many calls each side may have open, by default. What is over it is refused with `resource-exhausted`.
+pub const DEFAULT_MAX_CALLS: usize = 1_024;
+
+/// How many bytes of items wait for their reader on one call before its writer waits, by default.
+pub const DEFAULT_CALL_WINDOW_BYTES: u64 = 64 * 1024;
+
+/// The name of a call on its connection. The side that connected opens even ones, the other odd ones; they only grow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CallId(pub u64);
+
+/// What a packet says of its call, beside its item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// The call begins with an item; `ends` if no other follows.
+    Begin {
+        /// Whether this is all that the caller sends.
+        ends: bool,
+    },
+    /// One more item.
+    Item,
+    /// The caller sends no more.
+    End,
+    /// The answer's last item; all is well.
+    Last,
+    /// The answer's end, without an item.
+    Status,
+    /// The side that says it wants nothing more of the call.
+    GiveUp,
+    /// The other side may send items up to this sum of bytes.
+    Credit(u64),
+}
+
+/// What is to be done with a packet that came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// A call that is to be answered.
+    New,
+    /// For the call's reader: an item, or an end.
+    Deliver,
+    /// More may be sent on the call.
+    Writable,
+    /// The call is over for this side, too.
+    Over,
+    /// It belongs to a call that is over, and means nothing any more.
+    Late,
+    /// A new call that is refused with this code; say so.
+    Refuse(Code),
+}
+
+/// The peer broke a rule of calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// A call began with an id that is this side's, or not above the last.
+    #[error("a call began with the id {0}, which is not the next of its side")]
+    BadId(u64),
+    /// More was sent than there was credit for.
+    #[error("call {0}: an item without credit")]
+    NoCredit(u64),
+    /// A packet that its sender may not send, or not any more.
+    #[error("call {0}: a packet that has no place there")]
+    BadStep(u64),
+}
+
+/// Why a call was not begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("as many calls are open as may be")]
+pub struct TooMany;
+
+#[derive(Clone, Copy, Debug)]
+struct Call {
+    sends: Direction,
+    receives: Direction,
+    /// How much of what came was taken by its reader.
+    taken: u64,
+}
+
+/// One direction of a call.
+#[derive(Clone, Copy, Debug)]
+struct Direction {
+    open: bool,
+    /// Bytes of items so far.
+    bytes: u64,
+    /// Up to where one more may be begun.
+    limit: u64,
+}
+
+impl Direction {
+    fn may_begin_one(&self) -> bool {
+        self.open && self.bytes < self.limit
+    }
+}
+
+/// The calls of one connection; see the module's page.
+#[derive(Debug)]
+pub struct Exchange {
+    next: u64,
+    /// The lowest id with which the peer may begin.
+    peer_next: u64,
+    own_open: usize,
+    peer_open: usize,
+    max_calls: usize,
+    window: u64,
+    calls: HashMap<u64, Call>,
+}
+
+impl Exchange {
+    /// For the side that connected, or the other, with both sides' agreed bounds.
+    pub fn new(connected: bool, max_calls: usize, window_bytes: u64) -> Self {
+        let (next, peer_next) = if connected { (0, 1) } else { (1, 0) };
+        Self { next, peer_next, own_open: 0, peer_open: 0, max_calls, window: window_bytes, calls: HashMap::new() }
+    }
+
+    /// How many calls are open, both sides' together.
+    pub fn open(&self) -> usize {
+        self.own_open + self.peer_open
+    }
+
+    /// Whether [`Exchange::begin`] would have a place.
+    pub fn has_room(&self) -> bool {
+        self.own_open < self.max_calls
+    }
+
+    fn is_own(&self, id: u64) -> bool {
+        id % 2 == self.next % 2
+    }
+
+    fn fresh(&self, sent: u64, received: u64, peer_ended: bool) -> Call {
+        let direction = |open, bytes| Direction { open, bytes, limit: self.window };
+        Call { sends: direction(true, sent), receives: direction(!peer_ended, received), taken: 0 }
+    }
+
+    /// Begins a call with an item of `bytes`.
+    ///
+    /// # Errors
+    /// [`TooMany`].
+    pub fn begin(&mut self, bytes: u64, ends: bool) -> Result<CallId, TooMany> {
+        if !self.has_room() {
+            return Err(TooMany);
+        }
+        let id = self.next;
+        self.next += 2;
+        self.own_open += 1;
+        let mut call = self.fresh(bytes, 0, false);
+        call.sends.open = !ends;
+        self.calls.insert(id, call);
+        Ok(CallId(id))
+    }
+
+    /// Whether one more item may be sent now.
+    pub fn may_send(&self, id: CallId) -> bool {
+        self.calls.get(&id.0).is_some_and(|call| call.sends.may_begin_one())
+    }
+
+    /// Whether the call still takes anything from this side.
+    pub fn is_sending(&self, id: CallId) -> bool {
+        self.calls.get(&id.0).is_some_and(|call| call.sends.open)
+    }
+
+    /// An item of `bytes` is sent; [`Exchange::may_send`] was asked.
+    pub fn sent(&mut self, id: CallId, bytes: u64) {
+        if let Some(call) = self.calls.get_mut(&id.0) {
+            call.sends.bytes += bytes;
+        }
+    }
+
+    /// The caller sends no more.
+    pub fn end(&mut self, id: CallId) {
+        if let Some(call) = self.calls.get_mut(&id.0) {
+            call.sends.open = false;
+        }
+    }
+
+    /// This side says no more and hears no more: it has answered, or gives the call up. Says whether the call was open.
+    pub fn close(&mut self, id: CallId) -> bool {
+        let known = self.calls.remove(&id.0).is_some();
+        if known {
+            *(if self.is_own(id.0) { &mut self.own_open } else { &mut self.peer_open }) -= 1;
+        }
+        known
+    }
+
+    /// The reader took an item of `bytes`; returns the credit that is to be told, now and then.
+    pub fn took(&mut self, id: CallId, bytes: u64) -> Option<u64> {
+        let window = self.window;
+        let call = self.calls.get_mut(&id.0)?;
+        call.taken += bytes;
+        let limit = call.taken + window;
+        // Half a window at a time: fewer would be talk, more would let the writer stand still.
+        let due = call.receives.open && limit - call.receives.limit >= window / 2;
+        due.then(|| {
+            call.receives.limit = limit;
+            limit
+        })
+    }
+
+    /// A packet came, its item of `bytes` (0 without one).
+    ///
+    /// # Errors
+    /// [`Fault`]: the connection is to be ended.
+    pub fn received(&mut self, id: CallId, step: Step, bytes: u64) -> Result<Arrival, Fault> {
+        if let Step::Begin { ends } = step {
+            return self.begun(id.0, ends, bytes);
+        }
+        let own = self.is_own(id.0);
+        if id.0 >= if own { self.next } else { self.peer_next } {
+            return Err(Fault::BadStep(id.0));
+        }
+        let Some(call) = self.calls.get_mut(&id.0) else { return Ok(Arrival::Late) };
+        match (step, own) {
+            (Step::Item, _) | (Step::Last, true) => {
+                if !call.receives.may_begin_one() {
+                    return Err(if call.receives.open { Fault::NoCredit(id.0) } else { Fault::BadStep(id.0) });
+                }
+                call.receives.bytes += bytes;
+                call.receives.open = step == Step::Item;
+                Ok(Arrival::Deliver)
+            }
+            (Step::End, false) | (Step::Status, true) => {
+                let was_open = core::mem::replace(&mut call.receives.open, false);
+                if was_open { Ok(Arrival::Deliver) } else { Err(Fault::BadStep(id.0)) }
+            }
+            (Step::Credit(limit), _) => {
+                call.sends.limit = call.sends.limit.max(limit);
+                Ok(if call.sends.open { Arrival::Writable } else { Arrival::Late })
+            }
+            (Step::GiveUp, _) => Ok(Arrival::Over),
+            _ => Err(Fault::BadStep(id.0)),
+        }
+    }
+
+    fn begun(&mut self, id: u64, ends: bool, bytes: u64) -> Result<Arrival, Fault> {
+        if self.is_own(id) || id < self.peer_next {
+            return Err(Fault::BadId(id));
+        }
+        self.peer_next = id.checked_add(2).ok_or(Fault::BadId(id))?;
+        if self.peer_open >= self.max_calls {
+            return Ok(Arrival::Refuse(Code::ResourceExhausted));
+        }
+        self.peer_open += 1;
+        let call = self.fresh(0, bytes, ends);
+        self.calls.insert(id, call);
+        Ok(Arrival::New)
+    }
+}
+
+#[cfg(test)]
+mod tests;

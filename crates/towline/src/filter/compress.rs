@@ -182,7 +182,8 @@ impl Filter for Compress {
             }
             None => 0,
         };
-        let more = if first_block(&rest[used..])?.is_some() { More::Yes } else { More::No };
+        // What is wrong behind this block is told with the next call, so that this one is not lost.
+        let more = if matches!(first_block(&rest[used..]), Ok(None)) { More::No } else { More::Yes };
         if used < rest.len() {
             self.rest = rest;
             self.rest.drain(..used);

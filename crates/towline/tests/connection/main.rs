@@ -1,5 +1,7 @@
 //! Connections over real streams and drivers, through the public interface alone.
 
+#[path = "../../../../fuzz/src/compress.rs"]
+mod compress;
 mod filters;
 mod hostile;
 mod own_driver;

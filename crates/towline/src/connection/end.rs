@@ -75,8 +75,9 @@ pub enum Timeout {
 /// The most bytes kept of a message that is not whole, by default.
 const PARTIAL_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
 
-/// Messages that may wait, by default: enough for a sender to go on while the last batch is encoded and written.
-const QUEUE_MESSAGES: usize = 4_096;
+/// Messages that may wait, by default: enough for a sender to go on while the last batch is encoded and written, and few
+/// enough to stay near the processor.
+const QUEUE_MESSAGES: usize = 1_024;
 
 /// What they may weigh together, by default: four times what is encoded at once.
 const QUEUE_BYTES: usize = 256 * 1024;

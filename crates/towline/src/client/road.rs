@@ -196,9 +196,7 @@ impl Reconnect for WayBack {
 }
 
 fn wait_after(error: &ConnectError, backoff: &mut Backoff) -> Duration {
-    let mut random = [0; 4];
-    keys::random(&mut random);
-    let wait = backoff.wait(u32::from_le_bytes(random));
+    let wait = backoff.wait(keys::random_number());
     match error {
         ConnectError::Refused(Close { retry: Retry::After(asked), .. }) => wait.max(*asked),
         _ => wait,

@@ -77,10 +77,7 @@ where
             }
             Err(error) => tracing::debug!(%error, "cannot connect, trying again"),
         }
-        let mut random = [0; 4];
-        keys::random(&mut random);
-        let wait = backoff.wait(u32::from_le_bytes(random));
-        if unless_given_up(&mut outgoing, sleep(wait)).await.is_none() {
+        if unless_given_up(&mut outgoing, sleep(backoff.wait(keys::random_number()))).await.is_none() {
             return ConnectionEnd::Done;
         }
     }

@@ -1,6 +1,7 @@
-//! Chores around the workspace: `cargo xtask promises`, `cargo xtask tidy`, `cargo xtask fresh`, `cargo xtask msrv`.
+//! Chores around the workspace; `cargo xtask help` lists them.
 
 mod fresh;
+mod fuzz;
 mod msrv;
 mod promises;
 mod tidy;
@@ -33,6 +34,15 @@ enum Chore {
     Fresh,
     /// Check that no dependency asks for a newer compiler than the workspace states
     Msrv,
+    /// Fuzz every target for a bounded time on this compiler, and say how many inputs each was given
+    Fuzz {
+        /// How long each target runs, in seconds
+        #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
+        seconds: u32,
+        /// One target only
+        #[arg(long)]
+        target: Option<String>,
+    },
 }
 
 /// What a chore found wrong, a line each; empty is well.
@@ -44,6 +54,7 @@ fn main() -> ExitCode {
         Chore::Tidy => tidy::run(),
         Chore::Fresh => fresh::run(),
         Chore::Msrv => msrv::run(),
+        Chore::Fuzz { seconds, target } => fuzz::run(seconds, target.as_deref()),
     };
     for fault in &faults {
         eprintln!("{fault}");

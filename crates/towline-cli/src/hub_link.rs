@@ -6,7 +6,7 @@ use crate::failure::Failure;
 use crate::home::Home;
 use std::sync::Arc;
 use towline::client::Tried;
-use towline::{Client, ClientConfig, ConnectError, Identity, Session};
+use towline::{Client, ClientConfig, ConnectError, Identity, PostQuantum, Session};
 use towline_proto::ids::KeyHash;
 use towline_proto::wire::close::Close;
 
@@ -28,7 +28,7 @@ impl HubLink {
     pub(crate) fn new(home: &Home) -> Result<Self, Failure> {
         let device = DeviceConfig::load(home)?;
         let identity = device::identity(home)?;
-        let client = client(&identity, device.hub_key()?, device.hosts.clone());
+        let client = client(&identity, device.hub_key()?, device.hosts.clone(), device.pq.0);
         Ok(Self { identity, device, client })
     }
 
@@ -39,8 +39,10 @@ impl HubLink {
 }
 
 /// A client with the program's usual limits.
-pub(crate) fn client(identity: &Arc<Identity>, hub: KeyHash, hosts: Vec<String>) -> Client {
-    Client::new(identity.clone(), hub, hosts, ClientConfig::default())
+pub(crate) fn client(identity: &Arc<Identity>, hub: KeyHash, hosts: Vec<String>, pq: PostQuantum) -> Client {
+    let mut config = ClientConfig::default();
+    config.post_quantum = pq;
+    Client::new(identity.clone(), hub, hosts, config)
 }
 
 /// Why there is no session, with what was tried and what to do.
@@ -58,6 +60,8 @@ pub(crate) fn failure(error: &ConnectError, hosts: &[String]) -> Failure {
             "join again with a new ticket if the hub was set up anew; otherwise something stands between you and it",
         ),
         ConnectError::Refused(close) => closed(close),
+        ConnectError::Memory(_) => Failure::new(Exit::Unreachable, error.to_string())
+            .cure("wait until what came is read, or end other sessions of this program"),
         ConnectError::Tls(_) | ConnectError::Protocol(_) => {
             coded("see that this address is a Towline hub of the same version")
         }

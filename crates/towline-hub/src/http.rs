@@ -19,6 +19,8 @@ pub(crate) struct Health {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) store: Arc<AtomicBool>,
     pub(crate) serving: Arc<AtomicBool>,
+    /// Whether a damaged mailbox was set aside and nobody has moved it away.
+    pub(crate) damaged: bool,
     pub(crate) counters: Arc<dyn Fn() -> Counters + Send + Sync>,
 }
 
@@ -41,7 +43,9 @@ pub(crate) fn routes(health: Health) -> Router {
 
 async fn ready(State(health): State<Health>) -> Response {
     let unready = health.unready();
-    if unready.is_empty() {
+    if unready.is_empty() && health.damaged {
+        "ready, degraded: store-damaged\n".into_response()
+    } else if unready.is_empty() {
         "ready\n".into_response()
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {}\n", unready.join(", "))).into_response()

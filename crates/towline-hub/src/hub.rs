@@ -7,7 +7,7 @@ use crate::metrics::Metrics;
 use crate::shell::event::{EVENTS, Event, Events};
 use crate::shell::session::HubPlugin;
 use crate::shell::{HubInfo, Keeper, Operator};
-use crate::store::{FailurePlan, Mailbox, StoreError};
+use crate::store::{Damage, FailurePlan, Mailbox, StoreError};
 use std::fs::{DirBuilder, File, TryLockError};
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::os::unix::fs::DirBuilderExt;
@@ -18,7 +18,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
-use towline::{Identity, IdentityError, RunningServer, Server};
+use towline::{Identity, IdentityError, Limits, RunningServer, Server};
 use towline_proto::ids::KeyHash;
 use towline_proto::mail::hub::io::Input;
 use towline_proto::mail::policy::Policy;
@@ -95,7 +95,10 @@ impl Hub {
         let mailbox = mailbox.map_err(|error| StartError::Config(error.to_string()))??;
 
         let (events, inbox) = mpsc::channel(EVENTS);
-        let mut builder = Server::builder(identity.clone());
+        let mut limits = Limits::default();
+        limits.probe_period = config.probe_period.0;
+        limits.pool = config.pool().map_err(StartError::Config)?;
+        let mut builder = Server::builder(identity.clone()).limits(limits).post_quantum(config.pq.0);
         for address in usable(&config.listen) {
             builder = builder.listen(address);
         }
@@ -117,10 +120,13 @@ impl Hub {
             open_policy: config.dev,
             keep_failed_ms: config.keep_failed.as_millis(),
             keep_records_ms: config.keep_records.as_millis(),
+            damage: mailbox.damage().cloned(),
+            set_aside: mailbox.set_aside().to_vec(),
             shutdown: tokio::sync::Notify::new(),
         });
 
         let (metrics, ready, serving) = (Arc::new(Metrics::new()), Arc::default(), Arc::new(AtomicBool::new(true)));
+        metrics.mailbox(info.damage.as_ref(), info.set_aside.len());
         let keeper = Keeper {
             mailbox,
             folder,
@@ -145,7 +151,8 @@ impl Hub {
                 let guard = counted.try_lock().ok();
                 guard.and_then(|guard| guard.as_ref().map(RunningServer::counters)).unwrap_or_default()
             };
-            let health = Health { metrics, store: ready, serving: serving.clone(), counters: Arc::new(counters) };
+            let (serving, damaged) = (serving.clone(), !info.set_aside.is_empty());
+            let health = Health { metrics, store: ready, serving, damaged, counters: Arc::new(counters) };
             let serve = async move { axum::serve(listener, http::routes(health)).await };
             helpers.push(tokio::spawn(serve).abort_handle());
         }
@@ -183,6 +190,16 @@ impl RunningHub {
     /// What tickets name as the hub's addresses.
     pub fn hosts(&self) -> &[String] {
         &self.info.hosts
+    }
+
+    /// What was wrong with the mailbox at this start.
+    pub fn damage(&self) -> Option<&Damage> {
+        self.info.damage.as_ref()
+    }
+
+    /// Damaged mailboxes of this and earlier starts that nobody has moved away yet.
+    pub fn set_aside(&self) -> &[PathBuf] {
+        &self.info.set_aside
     }
 
     /// The operator's socket.

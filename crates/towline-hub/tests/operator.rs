@@ -111,6 +111,9 @@ async fn health_and_metrics_are_served() {
         "towline_accepted_total ",
         "towline_commits_total 1",
         "towline_commit_seconds_bucket",
+        "towline_memory_bound_bytes 1073741824",
+        "towline_memory_held_bytes ",
+        "towline_memory_level 0",
         "# EOF",
     ] {
         assert!(page.contains(name), "{name} is not in {page}");
@@ -144,5 +147,42 @@ async fn p15_a_store_that_fails_is_told_and_serves_again_when_it_is_mended() {
     wait_for(address, "/readyz", "200 OK").await;
     println!("p15: reached serving {} ms after the store was mended", mended.elapsed().as_millis());
     assert!(matches!(ask(&hub, invite("after")).await, Answer::Ticket(_)));
+    hub.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_mailbox_is_told_everywhere_until_somebody_has_looked_at_it() {
+    let state = tempfile::tempdir().expect("a folder");
+    let hub = Hub::start(config(state.path())).await.expect("starts");
+    assert!(matches!(ask(&hub, invite("kitchen")).await, Answer::Ticket(_)));
+    hub.shutdown().await;
+    let mail = state.path().join("hub/mail.db");
+    let mut bytes = std::fs::read(&mail).expect("read");
+    // The schema's text: SQLite alone would find no table any more.
+    let at = bytes.windows(12).position(|part| part == b"CREATE TABLE").expect("a schema");
+    bytes[at] ^= 1;
+    std::fs::write(&mail, bytes).expect("written");
+
+    let hub = Hub::start(config(state.path())).await.expect("starts");
+    let address = hub.http_addr().expect("an address");
+    assert!(hub.damage().is_some_and(|damage| damage.lost == Some(0)), "{:?}", hub.damage());
+    let kept = hub.set_aside().to_vec();
+    assert!(kept.len() == 1 && kept[0].exists());
+    wait_for(address, "/readyz", "200 OK").await;
+    assert!(get(address, "/readyz").await.ends_with("ready, degraded: store-damaged\n"));
+    let page = get(address, "/metrics").await;
+    assert!(page.contains("towline_store_damage{word=\"structure\"} 0"), "{page}");
+    assert!(page.contains("towline_store_set_aside 1"), "{page}");
+    let Answer::Stats(stats) = ask(&hub, Command::Stats).await else { panic!("numbers") };
+    assert_eq!(stats.set_aside, [kept[0].display().to_string()]);
+    hub.shutdown().await;
+
+    let hub = Hub::start(config(state.path())).await.expect("starts");
+    assert!(hub.damage().is_none() && hub.set_aside() == kept, "it is whole, and still to be looked at");
+    hub.shutdown().await;
+    std::fs::rename(&kept[0], state.path().join("looked-at")).expect("moved");
+    let hub = Hub::start(config(state.path())).await.expect("starts");
+    let address = hub.http_addr().expect("an address");
+    wait_for(address, "/readyz", "\r\n\r\nready\n").await;
     hub.shutdown().await;
 }

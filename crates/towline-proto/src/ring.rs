@@ -2,7 +2,8 @@
 //!
 //! It holds the bytes from [`Ring::base`] to [`Ring::end`]. A sender appends at the end and lets go at the base; a
 //! receiver may also write ahead of the end ([`Ring::write_at`]), in any order, and keeps beside it which parts are real.
-//! It grows by doubling, so that a byte is moved at most twice on average, and gives its memory back when it is empty.
+//! It grows by doubling and shrinks to half when less than a quarter is used, so that a byte is moved a few times on
+//! average and what is allocated is never more than four times what is held (or [`KEEP_BYTES`]).
 
 #[cfg(test)]
 mod tests;
@@ -10,8 +11,8 @@ mod tests;
 /// The smallest allocation, in bytes: a few small messages.
 const MIN_CAPACITY_BYTES: usize = 256;
 
-/// An empty ring keeps at most this allocation, in bytes; what a burst needed is given back.
-const KEEP_EMPTY_BYTES: usize = 4 * 1024;
+/// A ring keeps this allocation, in bytes, however little it holds; what a burst needed beyond is given back.
+const KEEP_BYTES: usize = 4 * 1024;
 
 /// The bytes of a stream between two offsets.
 #[derive(Clone, Debug, Default)]
@@ -123,9 +124,22 @@ impl Ring {
     pub fn advance(&mut self, offset: u64) {
         assert!(offset <= self.end, "letting go of what is not held");
         self.base = self.base.max(offset);
-        if self.is_empty() && self.bytes.len() > KEEP_EMPTY_BYTES {
-            self.bytes = Vec::new();
+        if self.bytes.len() <= KEEP_BYTES {
+            return;
         }
+        if self.is_empty() {
+            self.bytes = Vec::new();
+        } else if self.len() <= self.bytes.len() / 4 {
+            // Half of what remains is free, so that the next change of size is far away in both directions.
+            self.move_to((2 * self.len()).next_power_of_two().max(KEEP_BYTES));
+        }
+    }
+
+    /// How many bytes may be appended if the allocation may grow by so many.
+    pub const fn room_within(&self, grow: u64) -> u64 {
+        let most = (self.bytes.len() as u64).saturating_add(grow);
+        let allocation = if most < MIN_CAPACITY_BYTES as u64 { self.bytes.len() as u64 } else { 1 << most.ilog2() };
+        allocation.saturating_sub(self.len() as u64)
     }
 
     /// Lets go of everything from `offset` on, as if it had never been written.
@@ -153,7 +167,12 @@ impl Ring {
         if needed <= self.bytes.len() {
             return;
         }
-        let mut bytes = vec![0; needed.next_power_of_two().max(MIN_CAPACITY_BYTES)];
+        self.move_to(needed.next_power_of_two().max(MIN_CAPACITY_BYTES));
+    }
+
+    /// Moves what is held to an allocation of so many bytes, a power of two that it fits.
+    fn move_to(&mut self, allocation: usize) {
+        let mut bytes = vec![0; allocation];
         let mask = bytes.len() - 1;
         let (first, second) = self.slices(self.base, self.end);
         let mut at = self.base as usize & mask;

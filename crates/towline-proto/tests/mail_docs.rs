@@ -5,10 +5,19 @@ mod crypto;
 
 use crypto::TestCrypto;
 use towline_proto::ids::{Lane, MessageId};
+use towline_proto::mail::agent::AgentCore;
+use towline_proto::mail::agent::rules::Rule;
+use towline_proto::mail::clock::Deadline;
 use towline_proto::mail::code::{CODES, Code};
 use towline_proto::mail::envelope::{Envelope, SignedEnvelope};
+use towline_proto::mail::hub::HubCore;
+use towline_proto::mail::hub::record::{DeviceRecord, MessageRecord, TicketRecord};
 use towline_proto::mail::keys::{Crypto, PublicKey};
-use towline_proto::mail::message::{BodyHeader, Question, Role, ToDevice, ToHub};
+use towline_proto::mail::limits::{
+    DEFAULT_DEADLINE_MS, LIVE_REMEMBER_MS, MAX_DEADLINE_MS, MAX_LIVE_REMEMBERED_PER_DEVICE, RESTART_GRACE_MS,
+    TICKET_LIFE_MS, UNCLEAR_GRACE_MS,
+};
+use towline_proto::mail::message::{BodyHeader, INLINE_MAX_BYTES, Presence, Question, Role, ToDevice, ToHub};
 use towline_proto::mail::outcome::{OUTCOMES, Outcome, State};
 use towline_proto::mail::receipt::{Receipt, SignedReceipt, Signer};
 
@@ -101,6 +110,158 @@ fn the_codes_and_states_of_the_model_are_the_codes_and_states_of_the_program() {
     }
     for state in [State::Accepted, State::Delivered, State::Started] {
         assert!(MODEL.contains(&format!("| `{state}` | 6 | ")), "{state}");
+    }
+}
+
+/// The rows of the page's table that begins with this head: first and second cell.
+fn table(head: &str) -> Vec<(&'static str, &'static str)> {
+    let rows =
+        MODEL.lines().skip_while(|line| !line.starts_with(head)).skip(2).take_while(|line| line.starts_with('|'));
+    let cells = |row: &'static str| {
+        let mut cells = row.trim_matches('|').split(" | ").map(str::trim);
+        (cells.next().unwrap_or_default(), cells.next().unwrap_or_default())
+    };
+    rows.map(cells).collect()
+}
+
+/// The last part of a type's name, in small letters.
+fn word_of<T>() -> String {
+    std::any::type_name::<T>().rsplit("::").next().unwrap_or_default().to_lowercase()
+}
+
+#[test]
+fn the_ten_words_of_the_model_are_words_of_the_code() {
+    let accepted = format!("{:?}", ToDevice::Accepted { id: ID, deadline_left_ms: 0, recipient: presence() });
+    let words = [
+        ("hub", word_of::<HubCore>()),
+        ("device", word_of::<DeviceRecord>()),
+        ("agent", word_of::<AgentCore>()),
+        ("ticket", word_of::<TicketRecord>()),
+        ("message", word_of::<MessageRecord>()),
+        ("acceptance", accepted.to_lowercase()),
+        ("outcome", word_of::<Outcome>()),
+        ("receipt", word_of::<Receipt>()),
+        ("deadline", word_of::<Deadline>()),
+        ("rule", word_of::<Rule>()),
+    ];
+    let rows = table("| word ");
+    assert_eq!(rows.iter().map(|(word, _)| *word).collect::<Vec<_>>(), words.each_ref().map(|(word, _)| *word));
+    for (word, name) in &words {
+        assert!(name.starts_with(word.trim_end_matches("ance")), "{word} is called {name} in the code");
+    }
+    let meaning = |wanted: &str| rows.iter().find(|(word, _)| *word == wanted).map_or("", |(_, meaning)| *meaning);
+    assert!(meaning("ticket").contains("within the hour") && TICKET_LIFE_MS == 3_600_000);
+}
+
+fn presence() -> Presence {
+    Presence {
+        device: "shop".parse().unwrap(),
+        key: SENDER.key_hash(&SENDER.0),
+        online: false,
+        since_ms: 0,
+        links: Vec::new(),
+        rtt_us: 0,
+        software: String::new(),
+        waiting: 0,
+    }
+}
+
+/// The encoded elements of a CBOR array.
+fn elements(bytes: &[u8]) -> Vec<&[u8]> {
+    let mut decoder = minicbor::Decoder::new(bytes);
+    let count = decoder.array().unwrap().expect("a definite length");
+    let mut elements = Vec::new();
+    for _ in 0..count {
+        let from = decoder.position();
+        decoder.skip().unwrap();
+        elements.push(&bytes[from..decoder.position()]);
+    }
+    assert_eq!(decoder.position(), bytes.len());
+    elements
+}
+
+/// A field's name, and a change of that field alone.
+type Field<T> = (&'static str, fn(&mut T));
+
+/// The table names the array's elements in their order: a change of a field changes the element of its row.
+fn holds_the_table<T: Clone>(head: &str, whole: &T, fields: &[Field<T>], encode: impl Fn(&T) -> Vec<u8>) {
+    let named: Vec<&str> = table(head).iter().flat_map(|(names, _)| names.split(", ")).collect();
+    assert_eq!(named, fields.iter().map(|(name, _)| *name).collect::<Vec<_>>());
+    let before = encode(whole);
+    assert_eq!(elements(&before).len(), fields.len(), "every field has a row");
+    for (place, (name, change)) in fields.iter().enumerate() {
+        let mut changed = whole.clone();
+        change(&mut changed);
+        let after = encode(&changed);
+        let differ = |at: &usize| elements(&before)[*at] != elements(&after)[*at];
+        assert_eq!((0..fields.len()).filter(differ).collect::<Vec<_>>(), [place], "{name}");
+    }
+}
+
+#[test]
+fn the_envelopes_table_names_its_fields_in_their_order_and_their_bounds() {
+    let fields: [Field<Envelope>; 13] = [
+        ("id", |envelope| envelope.id.0[0] ^= 1),
+        ("from", |envelope| envelope.from = "other".parse().unwrap()),
+        ("sender", |envelope| envelope.sender.0[0] ^= 1),
+        ("to", |envelope| envelope.to = "other".parse().unwrap()),
+        ("deadline_ms", |envelope| envelope.deadline_ms += 1),
+        ("lane", |envelope| envelope.lane = Lane::BULK),
+        ("kept", |envelope| envelope.kept = false),
+        ("name", |envelope| envelope.name.push('x')),
+        ("content_type", |envelope| envelope.content_type.push('x')),
+        ("size", |envelope| envelope.size += 1),
+        ("root", |envelope| envelope.root.0[0] ^= 1),
+        ("time_ms", |envelope| envelope.time_ms += 1),
+        ("seal", |envelope| envelope.seal = 1),
+    ];
+    holds_the_table("| envelope ", &envelope(), &fields, |envelope| envelope.seal(&SENDER).bytes);
+    let rows = table("| envelope ");
+    let says = |names: &str, text: &str| rows.contains(&(names, text));
+    assert_eq!((Envelope::MAX_NAME_LEN, Envelope::MAX_TYPE_LEN), (1_024, 255));
+    assert!(says("name, content_type", "at most 1,024 and 255 bytes; data, never a path"));
+    assert_eq!((DEFAULT_DEADLINE_MS, MAX_DEADLINE_MS), (3_600_000, 30 * 86_400_000));
+    let deadline = "0 asks for the hub's default (1 h); more than 30 days is cut, and the acceptance says so";
+    assert!(says("deadline_ms", deadline));
+    assert_eq!((Lane::URGENT.0, Lane::NORMAL.0, Lane::BULK.0, Lane::COUNT), (0, 1, 2, 8));
+    assert!(says("lane", "0 urgent, 1 normal, 2 bulk, 3 to 7 the application's own"));
+}
+
+#[test]
+fn the_receipts_table_names_its_fields_in_their_order_and_their_bounds() {
+    let fields: [Field<Receipt>; 12] = [
+        ("envelope", |receipt| receipt.envelope.0[0] ^= 1),
+        ("id", |receipt| receipt.id.0[0] ^= 1),
+        ("outcome", |receipt| receipt.outcome = Outcome::Handled),
+        ("by", |receipt| receipt.by.push('x')),
+        ("code", |receipt| receipt.code = Code::Ok),
+        ("reason", |receipt| receipt.reason.push('x')),
+        ("exit_code", |receipt| receipt.exit_code = None),
+        ("output", |receipt| receipt.output.0[0] ^= 1),
+        ("time_ms", |receipt| receipt.time_ms += 1),
+        ("late", |receipt| receipt.late = true),
+        ("signer", |receipt| receipt.signer = Signer::Hub),
+        ("key", |receipt| receipt.key.0[0] ^= 1),
+    ];
+    holds_the_table("| receipt | meaning", &receipt(), &fields, |receipt| receipt.seal(&SENDER).bytes);
+    let rows = table("| receipt | meaning");
+    let says = |names: &str, text: &str| rows.iter().any(|(row, meaning)| *row == names && meaning.contains(text));
+    assert!(says("exit_code, output", "at most 4,096 bytes") && Receipt::MAX_OUTPUT_LEN == 4_096);
+    let signed_by = |signer| elements(&Receipt { signer, ..receipt() }.seal(&SENDER).bytes)[10].to_vec();
+    assert_eq!((signed_by(Signer::Recipient), signed_by(Signer::Hub)), (vec![0], vec![1]));
+    assert!(says("signer, key", "0 the recipient, 1 the hub"));
+}
+
+#[test]
+fn the_times_and_numbers_in_the_text_are_those_of_the_code() {
+    let minutes = LIVE_REMEMBER_MS / 60_000;
+    for text in [
+        format!("For {minutes} minutes, and for the last {MAX_LIVE_REMEMBERED_PER_DEVICE} of each sender"),
+        format!("at `go` + timeout + {} s", UNCLEAR_GRACE_MS as f64 / 1_000.0),
+        format!("after a restart of the hub not before {} s have passed", RESTART_GRACE_MS / 1_000),
+        format!("Up to {} KiB a body stands in `Submit` and `Deliver`", INLINE_MAX_BYTES / 1_024),
+    ] {
+        assert!(MODEL.contains(&text), "the page lacks: {text}");
     }
 }
 

@@ -88,6 +88,15 @@ struct End {
     under_way: Vec<(FrameRef, Vec<u8>)>,
 }
 
+impl End {
+    /// What is counted as it changes is what a count of everything finds.
+    fn check_usage(&mut self) {
+        let (usage, stats) = (self.bare.session.usage(), self.bare.session.stats());
+        assert_eq!(usage.held, stats.held_bytes as u64);
+        assert!(usage.promised >= stats.unread_bytes, "{usage:?} {stats:?}");
+    }
+}
+
 struct Model {
     ends: [End; 2],
     flows: Vec<Flow>,
@@ -258,6 +267,7 @@ proptest! {
         let mut model = Model::new();
         for (side, step) in &steps {
             model.apply(usize::from(*side), step);
+            model.ends.iter_mut().for_each(End::check_usage);
         }
         model.settle();
         model.check();

@@ -167,7 +167,10 @@ fn call_packets_are_those_of_the_vectors() {
         means["call"] = json!(100 * number);
         let packet = Packet { call: CallId(100 * number as u64), part };
         let mut bytes = Vec::new();
-        let put = |item: &&[u8], out: &mut Vec<u8>| Ok::<_, ()>(out.extend_from_slice(item));
+        let put = |item: &&[u8], out: &mut Vec<u8>| {
+            out.extend_from_slice(item);
+            Ok::<_, ()>(())
+        };
         packet.encode(&mut bytes, put).unwrap();
         assert_eq!(Packet::decode(&bytes), Ok(packet), "{name}");
         (name, means, bytes)
@@ -226,11 +229,11 @@ fn shown(params: &Params) -> Value {
         "session_credit": params.session_credit, "max_streams": params.max_streams, "resume_time_ms": params.resume_time_ms})
 }
 
-/// A reader written in another language from the page alone reads every frame as it is meant.
+/// A reader written in another language from the pages alone reads every vector as it is meant.
 #[test]
-fn a_reader_in_python_written_from_the_page_reads_the_frames() {
+fn a_reader_in_python_written_from_the_pages_reads_every_vector() {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../clients/python/check_vectors.py");
-    match std::process::Command::new("python3").arg(script).output() {
+    match std::process::Command::new("python3").args(["-B", script]).output() {
         Ok(output) => assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout)),
         Err(error) => println!("skipped: python3 cannot be run: {error}"),
     }

@@ -22,9 +22,10 @@ pub(crate) trait Carrier: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Carrier for T {}
 
-/// A byte stream with what is known of its other end.
+/// A byte stream with what is known of its ends.
 pub(crate) struct Carried {
     pub(crate) io: Box<dyn Carrier>,
+    pub(crate) local: Option<SocketAddr>,
     pub(crate) remote: Option<SocketAddr>,
     pub(crate) transport: &'static str,
 }
@@ -35,11 +36,12 @@ impl Carried {
         stream.set_nodelay(true)?;
         // Not every kernel has it; without it urgent messages wait a little longer.
         let _ = socket2::SockRef::from(&stream).set_tcp_notsent_lowat(NOT_SENT_MAX_BYTES);
-        Ok(Self { io: Box::new(stream), remote: Some(remote), transport: "tcp" })
+        let local = stream.local_addr().ok();
+        Ok(Self { io: Box::new(stream), local, remote: Some(remote), transport: "tcp" })
     }
 
     fn memory(stream: DuplexStream) -> Self {
-        Self { io: Box::new(stream), remote: None, transport: "memory" }
+        Self { io: Box::new(stream), local: None, remote: None, transport: "memory" }
     }
 }
 

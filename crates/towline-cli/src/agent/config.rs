@@ -5,6 +5,8 @@
 //! outbox = "/srv/towline/outbox"     # default: HOME/outbox; "" for none
 //! outbox_deadline = "10m"            # default: the hub's
 //! drain = "30s"                      # how long SIGTERM waits for commands that run
+//! probe_period = "7s500ms"           # the link to the hub is dead after two silent ones
+//! address_check = "1s"               # how often to look whether the own address has changed; 0s for never
 //!
 //! [[rule]]
 //! name = "print"
@@ -29,6 +31,7 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use towline::ClientConfig;
 use towline_hub::config::origin::{Kind, Layers, OptionSpec, Setting};
 use towline_hub::config::strict::{self, ConfigError};
 use towline_hub::config::units::{Size, Span};
@@ -47,6 +50,10 @@ pub(crate) const OPTIONS: &[OptionSpec] = &[
     OptionSpec::new("outbox", Kind::Text, "outbox", "folder whose files are sent; empty for none").of("AGENT"),
     OptionSpec::new("outbox_deadline", Kind::Text, "0s", "deadline of those files; 0s for the hub's").of("AGENT"),
     OptionSpec::new("drain", Kind::Text, "30s", "how long SIGTERM waits for running commands").of("AGENT"),
+    OptionSpec::new("probe_period", Kind::Text, "7s500ms", "period of probes; the link is dead after two silent ones")
+        .of("AGENT"),
+    OptionSpec::new("address_check", Kind::Text, "1s", "how often to look for a changed own address; 0s for never")
+        .of("AGENT"),
 ];
 
 /// The largest number of one rule's commands at once: each holds a process and its pipes.
@@ -60,6 +67,8 @@ struct File {
     outbox: PathBuf,
     outbox_deadline: Span,
     drain: Span,
+    probe_period: Span,
+    address_check: Span,
     rule: Vec<FileRule>,
 }
 
@@ -104,6 +113,10 @@ pub(crate) struct AgentConfig {
     pub(crate) outbox_deadline_ms: u64,
     /// How long a drain waits for running commands.
     pub(crate) drain: Duration,
+    /// How often a silent link to the hub is probed.
+    pub(crate) probe_period: Duration,
+    /// How often to look whether the own address has changed; zero for never.
+    pub(crate) address_check: Duration,
     /// What the core needs of the rules.
     pub(crate) rules: Rules,
     /// What else a rule says of its command, by the rule's name.
@@ -176,6 +189,8 @@ impl AgentConfig {
             outbox: if wants_outbox { Some(own(&file.outbox)?) } else { None },
             outbox_deadline_ms: file.outbox_deadline.as_millis(),
             drain: file.drain.0,
+            probe_period: file.probe_period.as_probe_period().map_err(fail)?,
+            address_check: file.address_check.0,
             rules: Rules { rules: Vec::new(), store: Self::run_path(&home).to_string_lossy().into_owned() },
             commands: BTreeMap::new(),
             folders: BTreeMap::new(),
@@ -199,6 +214,14 @@ impl AgentConfig {
         missing
             .map(|(rule, program)| format!("rule `{rule}`: {program} is not there, or may not be executed"))
             .collect()
+    }
+
+    /// What the way to the hub is told.
+    pub(crate) fn client(&self) -> ClientConfig {
+        let mut client = ClientConfig::default();
+        client.probe_period = self.probe_period;
+        client.address_check = self.address_check;
+        client
     }
 
     /// Where bodies wait.

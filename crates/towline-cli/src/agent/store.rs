@@ -34,7 +34,7 @@ pub(crate) enum StoreError {
     /// More or fewer bytes than the envelope says, or other ones. What was held is gone.
     #[error("the body is not what its envelope says")]
     Integrity,
-    /// The disk would not take it. What was held stays.
+    /// The disk would not take it. What was held stays, unless the disk is full.
     #[error("the body could not be stored: {0}")]
     Io(#[from] io::Error),
 }
@@ -160,7 +160,13 @@ impl Incoming {
             return Err(StoreError::Integrity);
         }
         self.hasher.update(bytes);
-        write_sparse(&self.file, bytes, self.written)?;
+        if let Err(error) = write_sparse(&self.file, bytes, self.written) {
+            if error.kind() == io::ErrorKind::StorageFull {
+                // The journal may be on the same disk, and needs a little of this room to say so.
+                self.file.set_len(0)?;
+            }
+            return Err(error.into());
+        }
         self.written = end;
         if self.written - self.synced >= SYNC_EVERY_BYTES {
             self.file.sync_data()?;

@@ -7,7 +7,6 @@ use crate::exit::Exit;
 use crate::failure::{Failure, Outcome};
 use crate::help;
 use crate::home::Home;
-use crate::hub_link;
 use crate::output::Output;
 use crate::signals::EndAsked;
 use clap::Args;
@@ -16,6 +15,7 @@ use std::fs::{File, TryLockError};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
+use towline::Client;
 
 /// Take this device's messages, run its rules, send what lies in its outbox
 #[derive(Debug, Args)]
@@ -37,7 +37,9 @@ impl Agent {
         let config = AgentConfig::load(&context.home.device(), &self.set)?;
         help::unknown_variables("AGENT").iter().for_each(|what| tracing::warn!("{what}"));
         let identity = device::identity(&context.home)?;
-        let client = hub_link::client(&identity, joined.hub_key()?, joined.hosts.clone());
+        let mut way = config.client();
+        way.post_quantum = joined.pq.0;
+        let client = Client::new(identity.clone(), joined.hub_key()?, joined.hosts.clone(), way);
         let (ask_end, end) = watch::channel(false);
         let mut asked = EndAsked::listen();
         let human = format!("agent of {} for the hub at {}", joined.name, joined.hosts.join(", "));

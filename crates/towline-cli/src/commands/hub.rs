@@ -92,12 +92,20 @@ fn tell_start(out: &Output, hub: &RunningHub, open: bool) {
     if let Some(http) = &http {
         human.push_str(&format!("; health and metrics on {http}"));
     }
+    if let Some(damage) = hub.damage() {
+        human.push_str(&format!("\n{damage}"));
+    }
+    let set_aside: Vec<String> = hub.set_aside().iter().map(|path| path.display().to_string()).collect();
+    if !set_aside.is_empty() {
+        human.push_str(&format!("\ndegraded: look at what was set aside, then move it away: {}", set_aside.join(", ")));
+    }
     if open {
         human.push_str("\ndevelopment hub: every joined device may send to every other");
     }
     let json = json!({
         "event": "listening", "key": hub.key().to_string(), "listen": listen, "http": http,
-        "hosts": hub.hosts(), "open_policy": open,
+        "hosts": hub.hosts(), "open_policy": open, "damage": hub.damage().map(ToString::to_string),
+        "set_aside": set_aside,
     });
     out.event(human, &json);
 }

@@ -64,14 +64,15 @@ fn a_live_message_reaches_who_is_online_and_is_never_kept() {
 #[test]
 fn a_message_to_an_offline_device_expires_and_says_since_when() {
     let mut world = World::office_and_shop();
-    let expired = |world: &World, why: &str| {
+    let expired = |world: &World, why: &str, after: &str| {
         let sent = world.send(&["--text", "late", "shop", "--deadline", "1s"]);
         let summary = sent.message()["summary"].clone();
         assert_eq!(sent.exit, Some(7), "{sent:?}");
-        assert!(summary.as_str().is_some_and(|summary| summary.starts_with(why)), "{summary}");
+        let said = summary.as_str().is_some_and(|summary| summary.starts_with(why) && summary.contains(after));
+        assert!(said, "{summary}");
     };
-    expired(&world, "expired: it has never been online");
+    expired(&world, "expired: offline since ", ", when it joined");
     world.open("shop");
     assert_eq!(world.terminate("shop").code(), Some(0));
-    expired(&world, "expired: offline since ");
+    expired(&world, "expired: offline since ", "");
 }

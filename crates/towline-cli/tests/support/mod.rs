@@ -32,6 +32,11 @@ pub fn setting(name: &str, default: usize) -> usize {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
+/// Whether to run to the full figures of the promises, however long that takes (`TOWLINE_TEST_LONG`).
+pub fn long() -> bool {
+    std::env::var_os("TOWLINE_TEST_LONG").is_some()
+}
+
 /// Waits until `so` holds.
 pub fn until(what: &str, mut so: impl FnMut() -> bool) {
     let start = Instant::now();

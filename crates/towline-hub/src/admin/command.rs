@@ -202,6 +202,9 @@ pub struct StatsView {
     pub commits: u64,
     /// Failed commits and damaged records since the start.
     pub store_errors: u64,
+    /// Damaged mailboxes that were set aside and wait to be looked at.
+    #[serde(default)]
+    pub set_aside: Vec<String>,
     /// Whether the policy is open.
     pub open_policy: bool,
 }

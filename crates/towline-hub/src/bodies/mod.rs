@@ -8,7 +8,10 @@
 //! A file is there before the commit that refers to it, and leaves after the commit that drops the last reference.
 
 mod arrival;
+mod place;
 mod source;
+
+pub use place::{MayBlock, may_block};
 
 pub use arrival::{Arrival, ArrivalState, Turn, Wrote};
 pub use source::Source;
@@ -101,7 +104,7 @@ impl Bodies {
     ///
     /// # Errors
     /// If the spool cannot be opened.
-    pub fn arrival(&self, id: MessageId, size: u64, root: Digest) -> Result<Arc<Arrival>, StoreError> {
+    pub fn arrival(&self, _: &MayBlock, id: MessageId, size: u64, root: Digest) -> Result<Arc<Arrival>, StoreError> {
         if let Some(arrival) =
             self.state().arriving.get(&id).filter(|known| known.size() == size && known.root() == root)
         {
@@ -127,7 +130,7 @@ impl Bodies {
     ///
     /// # Errors
     /// If the file cannot be moved or its folder not synced.
-    pub fn keep(&self, id: MessageId, arrival: &Arrival) -> Result<(), StoreError> {
+    pub fn keep(&self, _: &MayBlock, id: MessageId, arrival: &Arrival) -> Result<(), StoreError> {
         let (from, to) = (self.spool_file(id), self.file(arrival.root()));
         // Ahead of the move, so that a sweep of the same hash in another message cannot remove it in between.
         self.refer(id, arrival.root());

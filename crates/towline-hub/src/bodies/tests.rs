@@ -1,6 +1,8 @@
 use super::*;
 use bytes::Bytes;
 
+/// A test may block wherever it is.
+const HERE: MayBlock = MayBlock::FOR_TESTS;
 const BOOT: BootId = BootId([1; 16]);
 
 fn body() -> (Vec<u8>, Digest) {
@@ -18,12 +20,12 @@ fn open(folder: &Path, referred: &[(MessageId, Digest)]) -> Bodies {
 }
 
 async fn arrive(bodies: &Bodies, id: MessageId, bytes: &[u8], root: Digest) {
-    let arrival = bodies.arrival(id, bytes.len() as u64, root).expect("spool");
+    let arrival = bodies.arrival(&HERE, id, bytes.len() as u64, root).expect("spool");
     let written = arrival.turn().write(0, vec![Bytes::copy_from_slice(bytes)]).await.expect("written");
     assert_eq!(written, Wrote::Taken);
     assert!(arrival.begin_settling() && !arrival.begin_settling());
     assert!(arrival.verify().await.expect("synced"));
-    bodies.keep(id, &arrival).expect("kept");
+    bodies.keep(&HERE, id, &arrival).expect("kept");
 }
 
 async fn read_all(mut source: Source) -> Vec<u8> {
@@ -42,7 +44,7 @@ async fn a_body_is_followed_while_it_arrives_and_then_stands_under_its_hash() {
     let folder = tempfile::tempdir().expect("a folder");
     let bodies = Arc::new(open(folder.path(), &[]));
     let (bytes, root) = body();
-    let arrival = bodies.arrival(id(1), bytes.len() as u64, root).expect("spool");
+    let arrival = bodies.arrival(&HERE, id(1), bytes.len() as u64, root).expect("spool");
     let reader = tokio::spawn(read_all(bodies.source(id(1)).expect("opens").expect("is arriving")));
     let turn = arrival.turn();
     for (number, piece) in bytes.chunks(70_001).enumerate() {
@@ -50,7 +52,7 @@ async fn a_body_is_followed_while_it_arrives_and_then_stands_under_its_hash() {
         assert_eq!(wrote, Wrote::Taken);
     }
     assert!(arrival.verify().await.expect("synced"));
-    bodies.keep(id(1), &arrival).expect("kept");
+    bodies.keep(&HERE, id(1), &arrival).expect("kept");
     assert_eq!(reader.await.expect("reads"), bytes);
     bodies.accepted(id(1));
     assert_eq!(std::fs::read(folder.path().join("bodies").join(root.to_string())).expect("there"), bytes);
@@ -65,7 +67,7 @@ async fn a_wrong_hash_is_noticed() {
     let bodies = open(folder.path(), &[]);
     let (mut bytes, root) = body();
     bytes[150_000] ^= 1;
-    let arrival = bodies.arrival(id(1), bytes.len() as u64, root).expect("spool");
+    let arrival = bodies.arrival(&HERE, id(1), bytes.len() as u64, root).expect("spool");
     arrival.turn().write(0, vec![bytes.into()]).await.expect("written");
     assert!(!arrival.verify().await.expect("no disk error"));
     bodies.drop_spool(id(1));
@@ -78,7 +80,7 @@ async fn only_the_newest_stream_writes_overlaps_are_passed_over_gaps_refused() {
     let bodies = open(folder.path(), &[]);
     let (bytes, root) = body();
     let all = Bytes::from(bytes);
-    let arrival = bodies.arrival(id(1), all.len() as u64, root).expect("spool");
+    let arrival = bodies.arrival(&HERE, id(1), all.len() as u64, root).expect("spool");
     let first = arrival.turn();
     assert_eq!(first.write(0, vec![all.slice(..1_000)]).await.expect("written"), Wrote::Taken);
     let second = arrival.turn();
@@ -102,19 +104,19 @@ async fn a_spool_of_the_same_boot_goes_on_where_it_was_and_one_of_another_boot_i
     let all = Bytes::from(bytes);
     let size = all.len() as u64;
     open(folder.path(), &[])
-        .arrival(id(1), size, root)
+        .arrival(&HERE, id(1), size, root)
         .expect("spool")
         .turn()
         .write(0, vec![all.slice(..77_777)])
         .await
         .expect("written");
     let bodies = open(folder.path(), &[]);
-    let arrival = bodies.arrival(id(1), size, root).expect("spool");
+    let arrival = bodies.arrival(&HERE, id(1), size, root).expect("spool");
     assert_eq!(arrival.written(), 77_777);
     arrival.turn().write(77_777, vec![all.slice(77_777..)]).await.expect("written");
     assert!(arrival.verify().await.expect("synced"), "the hash goes over what was there before");
     let other = Bodies::open(folder.path(), BootId([2; 16]), &[]).expect("opens");
-    assert_eq!(other.arrival(id(1), size, root).expect("spool").written(), 0);
+    assert_eq!(other.arrival(&HERE, id(1), size, root).expect("spool").written(), 0);
 }
 
 #[tokio::test]

@@ -1,13 +1,16 @@
 //! The hub's options: flag over environment over file over default, each under one name.
 
 use super::origin::{Kind, Layers, OptionSpec, Setting};
+use super::pq::Pq;
 use super::strict::{ConfigError, nearest};
 use super::units::{Size, Span};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use towline::Pool;
 use towline_proto::ids::Lane;
+use towline_proto::limits::{DEFAULT_MAX_MESSAGE_BYTES, DEFAULT_POOL_BYTES, PROBE_PERIOD};
 use towline_proto::mail::hub::HubConfig as CoreConfig;
 use towline_proto::mail::limits;
 use towline_proto::mail::policy::{Allow, Policy};
@@ -40,6 +43,12 @@ pub struct HubConfig {
     pub keep_records: Span,
     /// How long an ending hub waits for its sessions.
     pub drain: Span,
+    /// How often a silent device is probed; after two silent periods it is offline.
+    pub probe_period: Span,
+    /// What all sessions may hold in memory: near it windows shrink, then streams and sessions are refused, then cut.
+    pub memory: Size,
+    /// Whether devices must have post-quantum key exchange.
+    pub pq: Pq,
     /// Whether every joined device may send to every other.
     pub dev: bool,
     /// Quotas.
@@ -88,6 +97,9 @@ pub const OPTIONS: &[OptionSpec] = &[
     OptionSpec::new("keep_failed", Kind::Text, "7d", "how long a body stays whose message was not handled"),
     OptionSpec::new("keep_records", Kind::Text, "90d", "how long the record of a decided message stays"),
     OptionSpec::new("drain", Kind::Text, "5s", "how long an ending hub waits for its sessions"),
+    OptionSpec::new("probe_period", Kind::Text, "7s500ms", "period of probes; offline after two silent ones"),
+    OptionSpec::new("memory", Kind::Text, "1GiB", "what all sessions may hold in memory"),
+    OptionSpec::new("pq", Kind::Text, "require", "post-quantum key exchange: require, or prefer for old OpenSSL"),
     OptionSpec::new("dev", Kind::Flag, "false", "every joined device may send to every other"),
     OptionSpec::new("quota.messages", Kind::Number, "100000", "undecided messages in all"),
     OptionSpec::new("quota.device_messages", Kind::Number, "10000", "undecided messages for one device"),
@@ -118,6 +130,9 @@ impl Default for HubConfig {
             keep_failed: Span::from_secs(7 * DAY_SECS),
             keep_records: Span::from_secs(90 * DAY_SECS),
             drain: Span::from_secs(5),
+            probe_period: Span(PROBE_PERIOD),
+            memory: Size(DEFAULT_POOL_BYTES),
+            pq: Pq::default(),
             dev: false,
             quota: Quota::default(),
             groups: BTreeMap::new(),
@@ -172,6 +187,8 @@ impl HubConfig {
                 self.default_deadline, self.max_deadline
             ));
         }
+        self.probe_period.as_probe_period()?;
+        self.pool()?;
         let policy = self.policy()?;
         match policy.undefined_groups().first() {
             Some(group) => {
@@ -181,6 +198,14 @@ impl HubConfig {
             }
             None => Ok(()),
         }
+    }
+
+    /// The memory of all sessions.
+    ///
+    /// # Errors
+    /// If it has no room for the largest message.
+    pub fn pool(&self) -> Result<Pool, String> {
+        Pool::new(self.memory.0, DEFAULT_MAX_MESSAGE_BYTES).map_err(|error| format!("`memory`: {error}"))
     }
 
     /// Who may send to whom.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
+use towline_proto::limits::{MAX_PROBE_PERIOD, MIN_PROBE_PERIOD};
 
 /// Text that is no duration or size.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -47,6 +48,18 @@ impl Span {
     /// A span of so many seconds.
     pub const fn from_secs(secs: u64) -> Self {
         Self(Duration::from_secs(secs))
+    }
+
+    /// This span, if it can be a period of probes.
+    ///
+    /// # Errors
+    /// With the bounds, for the one who wrote it.
+    pub fn as_probe_period(self) -> Result<Duration, String> {
+        let (least, most) = (Self(MIN_PROBE_PERIOD), Self(MAX_PROBE_PERIOD));
+        match self {
+            span if (least..=most).contains(&span) => Ok(span.0),
+            span => Err(format!("`probe_period` is {span}; it must be {least} to {most}")),
+        }
     }
 }
 

@@ -128,6 +128,7 @@ fn stats(info: &HubInfo, metrics: &Metrics) -> StatsView {
         outcomes: metrics.outcomes(),
         commits: metrics.commits.get(),
         store_errors: metrics.store_errors.get(),
+        set_aside: info.set_aside.iter().map(|path| path.display().to_string()).collect(),
         open_policy: info.open_policy,
     }
 }

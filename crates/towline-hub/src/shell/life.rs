@@ -10,7 +10,7 @@ use super::port::Port;
 use super::session::link_text;
 use super::upload;
 use super::{HubInfo, desk::Desk};
-use crate::bodies::{Arrival, Bodies};
+use crate::bodies::{Arrival, Bodies, may_block};
 use crate::metrics::Metrics;
 use crate::store::records::{Records, changes};
 use crate::store::{Change, Report, StoreError, Writer};
@@ -174,7 +174,7 @@ impl Life {
                 let key = SessionKey(self.next_session);
                 let link = session.links().first().map_or_else(String::new, link_text);
                 let peer = session.peer();
-                let port = Port::new(key, session, self.events.clone());
+                let port = Port::new(session, self.events.clone());
                 let given = seat.send(Seat {
                     key,
                     bodies: self.bodies.clone(),
@@ -307,6 +307,7 @@ impl Life {
             Output::Cut { session, reason } => {
                 if let Some(port) = self.ports.remove(&session) {
                     self.metrics.cut(cut_close(reason).code.word());
+                    self.metrics.sessions.set(self.ports.len() as i64);
                     port.cut(cut_close(reason));
                 }
             }
@@ -317,8 +318,8 @@ impl Life {
     /// Opens the spool beside the core: what an earlier stream left in it is hashed first, which may take seconds.
     fn open_spool(&self, session: SessionKey, id: MessageId, lane: Lane, size: u64, root: Digest) {
         let (bodies, events) = (self.bodies.clone(), self.events.clone());
-        tokio::task::spawn_blocking(move || {
-            let opened = bodies.arrival(id, size, root);
+        may_block(move |here| {
+            let opened = bodies.arrival(here, id, size, root);
             // A hub that ends needs no answer.
             let _ = events.blocking_send(Event::SpoolOpen { session, id, lane, opened });
         });

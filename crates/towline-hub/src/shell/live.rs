@@ -5,7 +5,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 use towline::{Lane, SendHalf, Session};
 use towline_proto::ids::MessageId;
-use towline_proto::mail::hub::io::{Input, SessionKey};
+use towline_proto::mail::hub::io::Input;
 
 /// The stream's reset code: the message is given up.
 const GIVEN_UP: u32 = 1;
@@ -25,7 +25,7 @@ pub(crate) struct LiveLine {
 }
 
 impl LiveLine {
-    pub(crate) fn start(_key: SessionKey, session: Session, events: Events) -> Self {
+    pub(crate) fn start(session: Session, events: Events) -> Self {
         let (items, item_queue) = mpsc::unbounded_channel();
         let (resets, reset_queue) = mpsc::unbounded_channel();
         tokio::spawn(Line { session, events, items: item_queue, resets: reset_queue, stream: None }.run());

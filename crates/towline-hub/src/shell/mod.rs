@@ -16,7 +16,7 @@ use crate::admin::{Answer, Command};
 use crate::bodies::Bodies;
 use crate::metrics::Metrics;
 use crate::store::records::Records;
-use crate::store::{Backend, Failing, FailurePlan, Mailbox, StoreError, Writer};
+use crate::store::{Backend, Damage, Failing, FailurePlan, Mailbox, StoreError, Writer};
 use event::{Event, Events};
 use life::{Beginning, End, Life};
 use std::net::SocketAddr;
@@ -45,6 +45,10 @@ pub(crate) struct HubInfo {
     pub(crate) open_policy: bool,
     pub(crate) keep_failed_ms: u64,
     pub(crate) keep_records_ms: u64,
+    /// What was wrong with the mailbox at this start.
+    pub(crate) damage: Option<Damage>,
+    /// Damaged mailboxes that nobody has moved away yet.
+    pub(crate) set_aside: Vec<PathBuf>,
     /// The operator wants the hub to end.
     pub(crate) shutdown: Notify,
 }

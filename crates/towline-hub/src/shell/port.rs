@@ -8,7 +8,6 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use towline::{Close, CloseCode, Lane, Session};
 use towline_proto::ids::MessageId;
-use towline_proto::mail::hub::io::SessionKey;
 use towline_proto::mail::message::ToDevice;
 
 /// Messages that may wait for one lane of a session. The core bounds what it delivers unasked; a session that asks and
@@ -18,6 +17,7 @@ const QUEUE: usize = 1_024;
 const PAUSE_AT: usize = QUEUE / 2;
 /// How long a session that is cut may still take what was said to it: revocation cuts within a second.
 const LAST_WORDS: Duration = Duration::from_millis(500);
+const _: () = assert!(LAST_WORDS.as_millis() < 1_000, "revocation cuts within a second");
 
 /// How many messages wait for a session.
 #[derive(Clone, Debug)]
@@ -48,8 +48,8 @@ struct Said {
 }
 
 impl Port {
-    pub(crate) fn new(key: SessionKey, session: Session, events: Events) -> Self {
-        let live = LiveLine::start(key, session.clone(), events);
+    pub(crate) fn new(session: Session, events: Events) -> Self {
+        let live = LiveLine::start(session.clone(), events);
         let backlog = Backlog(watch::Sender::new(0));
         Self { session, lanes: Default::default(), tasks: Vec::new(), backlog, live }
     }

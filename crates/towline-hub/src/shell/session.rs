@@ -93,14 +93,22 @@ async fn take_streams(session: &Session, seat: &Arc<Seat>, events: &Events) -> E
 
 async fn watch_links(session: &Session, key: SessionKey, events: &Events) -> Ended {
     let mut state = session.link_state();
+    let mut losses = 0;
     loop {
+        let connected = *state.borrow_and_update() == LinkState::Connected;
+        // A loss may have been made good since the last look: the core hears of it all the same. (What is lost after
+        // this line changes the state anew.)
+        let losses_before = losses;
+        losses = session.link_losses();
+        if losses > losses_before
+            && events.send(Event::Input(links_changed(key, Vec::new(), Duration::ZERO))).await.is_err()
+        {
+            return session.closed().await;
+        }
         let links = session.links();
         let rtt = links.iter().filter_map(|link| link.rtt).min().unwrap_or_default();
-        let connected = *state.borrow_and_update() == LinkState::Connected;
         let shown = if connected { links.iter().map(link_text).collect() } else { Vec::new() };
-        let rtt_us = u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX);
-        let changed = Input::LinkChanged { session: key, links: shown, rtt_us };
-        if events.send(Event::Input(changed)).await.is_err() {
+        if events.send(Event::Input(links_changed(key, shown, rtt))).await.is_err() {
             return session.closed().await;
         }
         let next = tokio::time::timeout(RTT_PERIOD, state.changed()).await;
@@ -110,10 +118,18 @@ async fn watch_links(session: &Session, key: SessionKey, events: &Events) -> End
     }
 }
 
-/// A link as `tcp 192.0.2.7:50312`.
+fn links_changed(session: SessionKey, links: Vec<String>, rtt: Duration) -> Input {
+    Input::LinkChanged { session, links, rtt_us: u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX) }
+}
+
+/// A link as `tcp 192.0.2.7:50312`, with its key exchange behind it where that is not the usual one.
 pub(crate) fn link_text(link: &towline::LinkInfo) -> String {
-    match link.remote {
-        Some(remote) => format!("{} {remote}", link.transport),
-        None => link.transport.to_owned(),
+    let mut text = link.transport.to_owned();
+    if let Some(remote) = link.remote {
+        text.push_str(&format!(" {remote}"));
     }
+    if !link.key_exchange.is_post_quantum() {
+        text.push_str(&format!(" {}", link.key_exchange));
+    }
+    text
 }

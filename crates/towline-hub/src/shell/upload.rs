@@ -1,7 +1,7 @@
 //! Taking a body: a sender's stream into the spool, then verified, synced and kept.
 
 use super::event::{Event, Events, Seat, Takes};
-use crate::bodies::{Arrival, Bodies, Wrote};
+use crate::bodies::{Arrival, Bodies, Wrote, may_block};
 use bytes::Bytes;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -107,7 +107,7 @@ pub(crate) async fn settle(bodies: Arc<Bodies>, takes: Takes, events: Events, id
     let code = match arrival.verify().await {
         Ok(true) => {
             let (keeper, kept) = (bodies.clone(), arrival.clone());
-            match tokio::task::spawn_blocking(move || keeper.keep(id, &kept)).await {
+            match may_block(move |here| keeper.keep(here, id, &kept)).await {
                 Ok(Ok(())) => None,
                 Ok(Err(error)) => {
                     tracing::error!(%id, %error, "a body cannot be kept");

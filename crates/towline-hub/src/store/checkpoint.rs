@@ -2,7 +2,8 @@
 
 use super::error::StoreError;
 use super::sqlite::{READ_WRITE, connect};
-use std::path::{Path, PathBuf};
+use super::with_ending;
+use std::path::Path;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -23,9 +24,7 @@ impl Checkpointer {
     pub(crate) fn start(path: &Path) -> Result<Self, StoreError> {
         let connection = connect(path, READ_WRITE)?;
         let (stop, stopped) = channel::<()>();
-        let mut name = path.as_os_str().to_owned();
-        name.push("-wal");
-        let log = PathBuf::from(name);
+        let log = with_ending(path, "-wal");
         let run = move || {
             while stopped.recv_timeout(PERIOD) == Err(RecvTimeoutError::Timeout) {
                 if std::fs::metadata(&log).is_ok_and(|file| file.len() >= WORTH_IT_BYTES)

@@ -34,6 +34,15 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
+    /// SQLite cannot keep a write-ahead log here.
+    #[error("{}: this file system takes no write-ahead log: give the hub a folder on a local disk", path.display())]
+    NoLog {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A mailbox that was just checked has lost its census.
+    #[error("the mailbox's census cannot be read: start the hub anew, so that the mailbox is checked")]
+    NoCensus,
     /// A record is not what was written. It is not served.
     #[error("a record of table {table} is damaged and is not served")]
     Damaged {

@@ -7,13 +7,19 @@
 //! ```
 //! *Accepted* is said only after the writer's report. Whatever a commit did not make durable was never said.
 
+mod cells;
 mod census;
 mod change;
 mod checkpoint;
 mod error;
 mod failing;
 mod health;
+mod image;
+mod log;
+mod mark;
 pub mod records;
+mod rescue;
+mod salvage;
 mod schema;
 mod sqlite;
 mod writer;
@@ -21,12 +27,11 @@ mod writer;
 pub use change::{Change, Record, Table};
 pub use error::StoreError;
 pub use failing::{Failing, FailurePlan};
-pub use health::Damage;
+pub use health::{Damage, Flaw};
 pub use sqlite::{Backend, Reader, Sqlite};
 pub use writer::{Report, Writer};
 
 use checkpoint::Checkpointer;
-use rusqlite::Connection;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -34,32 +39,35 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub struct Mailbox {
     path: PathBuf,
-    damage: Vec<Damage>,
+    damage: Option<Damage>,
+    set_aside: Vec<PathBuf>,
     _checkpointer: Checkpointer,
 }
 
 impl Mailbox {
-    /// Opens the mailbox at `path` or makes it: brings it to the current schema, checks every record, and if it is
-    /// damaged saves what is whole (see [`Mailbox::damage`]).
+    /// Opens the mailbox at `path` or makes it: checks every record, saves what is whole if it is damaged (see
+    /// [`Mailbox::damage`]), and brings it to the current schema.
     ///
     /// # Errors
     /// If it is another program's, a newer hub's, or cannot be read or written.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let (mut connection, unreadable) = health::open_or_set_aside(path)?;
-        prepare(&mut connection, path)?;
-        drop(connection);
-        let damaged = health::inspect_and_save(path)?;
-        sync_folder(path)?;
-        let damage: Vec<Damage> = unreadable.into_iter().chain(damaged).collect();
-        for found in &damage {
+        let damage = health::check(path)?;
+        if let Some(found) = &damage {
             tracing::error!(%found, "damage");
         }
-        Ok(Self { path: path.into(), damage, _checkpointer: Checkpointer::start(path)? })
+        schema::migrate(&mut sqlite::connect(path, sqlite::READ_WRITE)?, path, schema::STEPS)?;
+        let set_aside = rescue::set_aside(path);
+        Ok(Self { path: path.into(), damage, set_aside, _checkpointer: Checkpointer::start(path)? })
     }
 
     /// What was found damaged on opening.
-    pub fn damage(&self) -> &[Damage] {
-        &self.damage
+    pub fn damage(&self) -> Option<&Damage> {
+        self.damage.as_ref()
+    }
+
+    /// Damaged mailboxes of this and earlier starts that nobody has moved away yet.
+    pub fn set_aside(&self) -> &[PathBuf] {
+        &self.set_aside
     }
 
     /// A reading connection.
@@ -79,21 +87,14 @@ impl Mailbox {
     }
 }
 
-/// Sets what belongs to the file and brings it to the current schema.
-fn prepare(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
-    schema::migrate(connection, path, schema::STEPS)?;
-    let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
-    if mode != "wal" {
-        return Err(StoreError::Foreign { path: path.into() });
-    }
-    Ok(())
-}
+/// A page of the mailbox, in bytes: SQLite's default.
+const PAGE_BYTES: usize = 4_096;
 
-/// A new, empty mailbox file.
-fn open_fresh(path: &Path) -> Result<Connection, StoreError> {
-    let mut connection = sqlite::connect(path, sqlite::CREATE)?;
-    prepare(&mut connection, path)?;
-    Ok(connection)
+/// The path of a file beside another: the same name with an ending.
+fn with_ending(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    PathBuf::from(name)
 }
 
 /// Makes the names in the folder of `path` durable.

@@ -78,6 +78,10 @@ impl Records {
         record.phase = self.phase_part(id)?.ok_or(StoreError::Damaged { table: Table::Phase })?;
         record.late = self.part(Table::Late, id, |bytes| Word::from_bytes(bytes).ok())?;
         record.body = self.part(Table::Body, id, |bytes| minicbor::decode(bytes).ok())?.unwrap_or(BodyPlace::Dropped);
+        if record.body == BodyPlace::Dropped && record.phase.is_undecided() {
+            // A body leaves with the decision or after it.
+            return Err(StoreError::Damaged { table: Table::Body });
+        }
         Ok(Some(record))
     }
 

@@ -1,14 +1,17 @@
 //! The database's layout, its number, and the way from older ones: forward only, each step in one transaction.
 
+use super::PAGE_BYTES;
 use super::change::Table;
 use super::error::StoreError;
+use super::sqlite::{CREATE, connect, read_census, write_census};
 use rusqlite::{Connection, TransactionBehavior};
 use std::path::Path;
 
 /// "TowL" in ASCII, as SQLite's application id: another program's database is never taken for a mailbox.
 pub(crate) const APPLICATION_ID: i32 = 0x546f_774c;
 
-/// One step forward. A step, once released, is never changed.
+/// One step forward. A step, once released, is never changed. Tables that a later step adds stand wherever there was
+/// room, so that step also has to say how a damaged mailbox finds them (see `salvage::layout`).
 type Step = fn(&Connection) -> rusqlite::Result<()>;
 
 /// Step n leads from schema n to n + 1.
@@ -22,6 +25,25 @@ fn first(connection: &Connection) -> rusqlite::Result<()> {
         ))?;
     }
     connection.execute_batch("CREATE TABLE meta (name TEXT NOT NULL UNIQUE, value BLOB NOT NULL);")
+}
+
+/// Makes the mailbox file at `path`, with nothing in it but its census.
+pub(crate) fn make(path: &Path) -> Result<Connection, StoreError> {
+    let mut connection = connect(path, CREATE)?;
+    connection.pragma_update(None, "page_size", PAGE_BYTES as i64)?;
+    let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+    if mode != "wal" {
+        return Err(StoreError::NoLog { path: path.into() });
+    }
+    migrate(&mut connection, path, STEPS)?;
+    Ok(connection)
+}
+
+/// A database in memory with the current schema, to compare with.
+pub(crate) fn fresh_in_memory() -> Result<Connection, StoreError> {
+    let connection = Connection::open_in_memory()?;
+    STEPS.iter().try_for_each(|step| step(&connection))?;
+    Ok(connection)
 }
 
 /// Brings the database to the last of `steps`, or refuses it by name and leaves it as it is.
@@ -45,6 +67,9 @@ pub(crate) fn migrate(connection: &mut Connection, path: &Path, steps: &[Step]) 
         }
         transaction
             .execute_batch(&format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {known};"))?;
+        let mut census = read_census(&transaction)?.unwrap_or_default();
+        census.schema = known;
+        write_census(&transaction, &census)?;
     }
     Ok(transaction.commit()?)
 }

@@ -3,6 +3,7 @@
 use super::census::Census;
 use super::change::{Change, Checksum, Record, Table};
 use super::error::StoreError;
+use super::mark::Mark;
 use rusqlite::{CachedStatement, Connection, OpenFlags, OptionalExtension, Transaction, TransactionBehavior, params};
 use std::path::Path;
 use std::time::Duration;
@@ -25,6 +26,7 @@ pub trait Backend: Send + 'static {
 pub struct Sqlite {
     connection: Connection,
     census: Census,
+    mark: Mark,
 }
 
 /// A connection that only reads what is committed.
@@ -54,13 +56,17 @@ impl Sqlite {
         let connection = connect(path, READ_WRITE)?;
         // Checkpoints are made by a connection of their own, so that no commit pays for one.
         connection.pragma_update(None, "wal_autocheckpoint", 0)?;
-        let census = read_census(&connection)?.unwrap_or_default();
-        Ok(Self { connection, census })
+        // Each page of a commit goes to the log once, and in one run: whoever reads a log relies on it (see `log`).
+        connection.pragma_update(None, "cache_spill", false)?;
+        // Begin with an empty log: what a failed commit left behind its end would look like damage one day.
+        write_back(&connection)?;
+        let census = read_census(&connection)?.ok_or(StoreError::NoCensus)?;
+        Ok(Self { connection, census, mark: Mark::open(path)? })
     }
 
     /// Writes everything back into the main file and ends the log; for an orderly end.
     pub(crate) fn close(self) -> Result<(), StoreError> {
-        self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        write_back(&self.connection)?;
         self.connection.close().map_err(|(_, error)| error.into())
     }
 }
@@ -81,6 +87,7 @@ impl Sqlite {
 impl Backend for Sqlite {
     fn commit(&mut self, changes: &[Change]) -> Result<(), StoreError> {
         let mut census = self.census.clone();
+        census.commits += 1;
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         for change in changes {
             apply(&transaction, &mut census, change)?;
@@ -88,8 +95,13 @@ impl Backend for Sqlite {
         write_census(&transaction, &census)?;
         transaction.commit()?;
         self.census = census;
-        Ok(())
+        self.mark.set(self.census.commits)
     }
+}
+
+/// Writes the log back into the main file and empties it, unless somebody reads it just now.
+pub(crate) fn write_back(connection: &Connection) -> Result<(), StoreError> {
+    Ok(connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
 }
 
 pub(crate) fn apply(transaction: &Transaction<'_>, census: &mut Census, change: &Change) -> Result<(), StoreError> {

@@ -53,8 +53,11 @@ async fn a_body_waits_for_a_recipient_that_is_away_and_goes_on_where_its_copy_en
     assert_eq!(header, BodyHeader { id, offset });
     read_to(&mut stream, &mut taken, body.len()).await;
     assert_eq!(blake3::hash(&taken), blake3::hash(&body));
+    let files = || std::fs::read_dir(state.path().join("hub/bodies")).expect("a folder").count();
+    assert_eq!(files(), 1);
     kitchen.handle(id, &envelope).await;
     expect_handled(&shop, id).await;
+    assert_eq!(files(), 0, "a body leaves when it is handled");
     hub.shutdown().await;
 }
 

@@ -7,7 +7,7 @@ use towline_proto::ids::MessageId;
 use towline_proto::mail::code::Code;
 use towline_proto::mail::envelope::SignedEnvelope;
 use towline_proto::mail::keys::Crypto;
-use towline_proto::mail::message::{Role, ToDevice, ToHub};
+use towline_proto::mail::message::{Question, Role, ToDevice, ToHub};
 
 /// Like [`Device::envelope`], but live.
 fn live(from: &Device, number: u8, to: &Device, body: &[u8]) -> (MessageId, SignedEnvelope) {
@@ -84,6 +84,28 @@ async fn a_live_message_on_a_link_that_dies_is_unclear_and_never_sent_again() {
     let (id, envelope) = submit_live(&shop, 2, &kitchen, b"after").await;
     assert_eq!(hear_live(&kitchen).await, ToDevice::Deliver { envelope, body: Some(b"after".to_vec()) });
     assert_eq!(result(&shop, id).await, Code::Ok);
+    hub.shutdown().await;
+}
+
+/// The device gives its link up and joins with another before the hub has seen the first one end: the hub's session is
+/// without a link for no longer than one turn of its task, and live messages are given up all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_that_is_replaced_at_once_counts_as_lost() {
+    let state = tempfile::tempdir().expect("a folder");
+    let hub = start(state.path()).await;
+    let shop = Device::join(&hub, "shop", Role::Client).await;
+    let mut kitchen = Device::join(&hub, "kitchen", Role::Agent).await;
+    kitchen.leave(&hub).await;
+    let proxy = Proxy::start(hub.local_addrs()[0]).await;
+    kitchen.again_by_way_of(proxy.address, &hub, Role::Agent).await;
+    shop.say(ToHub::Ask { ask: 1, question: Question::Who { device: Some(kitchen.name.clone()), watch: true } }).await;
+    shop.hear(|word| matches!(word, ToDevice::Answer { ask: 1, .. })).await;
+
+    proxy.cut_near();
+    for expected in [false, true] {
+        let word = shop.hear(|word| matches!(word, ToDevice::Presence { .. })).await;
+        assert!(matches!(word, ToDevice::Presence { presence, .. } if presence.online == expected), "{expected}");
+    }
     hub.shutdown().await;
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use towline::{CloseCode, Identity, Lane};
 use towline_hub::admin::{Answer, Command};
 use towline_proto::mail::code::Code;
-use towline_proto::mail::message::{BodyHeader, INLINE_MAX_BYTES, Role, ToDevice, ToHub};
+use towline_proto::mail::message::{Answer as Said, BodyHeader, INLINE_MAX_BYTES, Question, Role, ToDevice, ToHub};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_message_is_accepted_delivered_started_and_handled() {
@@ -101,4 +101,64 @@ async fn a_revoked_device_is_cut_and_a_stranger_is_denied() {
         tokio::time::timeout(PATIENCE, stranger.session.closed()).await.expect("in time");
     }
     hub.shutdown().await;
+}
+
+/// Spoils a record of the running hub's mailbox behind its back.
+fn spoil(state: &std::path::Path, table: &str, id: towline_proto::ids::MessageId) {
+    let connection = rusqlite::Connection::open(state.join("hub/mail.db")).expect("opens");
+    let sql = format!("UPDATE {table} SET record = x'00' WHERE key = ?1");
+    assert_eq!(connection.execute(&sql, [&id.0[..]]).expect("spoils"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_decided_message_is_refused_by_name_and_not_served() {
+    for table in ["message", "phase"] {
+        let state = tempfile::tempdir().expect("a folder");
+        let mut hub = start(state.path()).await;
+        let mut shop = Device::join(&hub, "shop", Role::Client).await;
+        let mut kitchen = Device::join(&hub, "kitchen", Role::Agent).await;
+        let (id, envelope) = shop.envelope(1, &kitchen, b"body");
+        shop.say(ToHub::Submit { envelope: envelope.clone(), body: Some(b"body".to_vec()) }).await;
+        shop.hear(is_accepted).await;
+        kitchen.hear(|word| matches!(word, ToDevice::Deliver { .. })).await;
+        kitchen.handle(id, &envelope).await;
+        expect_handled(&shop, id).await;
+        spoil(state.path(), table, id);
+
+        // The same while it runs and after the next start, which set the record aside.
+        for restarted in [false, true] {
+            if restarted {
+                hub.shutdown().await;
+                hub = start(state.path()).await;
+                assert!(hub.damage().is_some_and(|damage| damage.lost == Some(1)), "{:?}", hub.damage());
+                kitchen.again(&hub, Role::Agent).await;
+                shop.again(&hub, Role::Client).await;
+            }
+            let told = ask(&hub, Command::Status { id: id.to_string() }).await;
+            assert!(
+                matches!(&told, Answer::No { code, text } if code == "hub-storage" && text.contains("damaged")),
+                "{told:?}"
+            );
+            let question = Question::Status { id, watch: false };
+            shop.say(ToHub::Ask { ask: 7, question }).await;
+            let word = shop.hear(|word| matches!(word, ToDevice::Answer { .. })).await;
+            assert!(
+                matches!(&word, ToDevice::Answer { answer: Said::No { code: Code::HubStorage, .. }, .. }),
+                "{word:?}"
+            );
+            shop.say(ToHub::Submit { envelope: envelope.clone(), body: Some(b"body".to_vec()) }).await;
+            let word = shop.hear(|word| matches!(word, ToDevice::NotAccepted { .. })).await;
+            assert!(matches!(word, ToDevice::NotAccepted { code: Code::HubStorage, .. }), "{word:?}");
+            // Others are served, and the kitchen gets nothing of the damaged one ahead of the next.
+            let (next, _) = shop.envelope(2 + u8::from(restarted), &kitchen, b"next");
+            let (_, envelope) = shop.envelope(2 + u8::from(restarted), &kitchen, b"next");
+            shop.say(ToHub::Submit { envelope, body: Some(b"next".to_vec()) }).await;
+            shop.hear(is_accepted).await;
+            let word = kitchen.hear(|word| matches!(word, ToDevice::Deliver { .. })).await;
+            let ToDevice::Deliver { envelope, .. } = word else { panic!("a delivery") };
+            assert_eq!(envelope.decode().expect("an envelope").id, next);
+            kitchen.handle(next, &envelope).await;
+        }
+        hub.shutdown().await;
+    }
 }

@@ -17,11 +17,19 @@ enum Mode {
     Refuse,
 }
 
+#[derive(Clone, Copy)]
+enum Cut {
+    /// Both sides see it.
+    Whole,
+    /// Only the device's side sees it; the hub's connection stays open, and silent.
+    Near,
+}
+
 pub(crate) struct Proxy {
     pub(crate) address: SocketAddr,
     mode: watch::Sender<Mode>,
-    /// Grows with every cut; a connection lives for one number.
-    cuts: watch::Sender<u64>,
+    /// Changes with every cut: how the connections of before end.
+    cuts: watch::Sender<Cut>,
     swallowed: Arc<AtomicU64>,
 }
 
@@ -29,7 +37,7 @@ impl Proxy {
     pub(crate) async fn start(target: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
         let address = listener.local_addr().expect("bound");
-        let (mode, cuts) = (watch::Sender::new(Mode::Pass), watch::Sender::new(0));
+        let (mode, cuts) = (watch::Sender::new(Mode::Pass), watch::Sender::new(Cut::Whole));
         let swallowed = Arc::new(AtomicU64::new(0));
         let (modes, ends, counted) = (mode.clone(), cuts.clone(), swallowed.clone());
         tokio::spawn(async move {
@@ -41,12 +49,17 @@ impl Proxy {
                 end.borrow_and_update();
                 tokio::spawn(async move {
                     let Ok(far) = TcpStream::connect(target).await else { return };
-                    let (near_read, near_write) = near.into_split();
-                    let (far_read, far_write) = far.into_split();
+                    let (mut near_read, mut near_write) = near.into_split();
+                    let (mut far_read, mut far_write) = far.into_split();
                     tokio::select! {
                         _ = end.changed() => {}
-                        () = one_way(near_read, far_write, mode.clone(), Arc::default()) => {}
-                        () = one_way(far_read, near_write, mode, counted) => {}
+                        () = one_way(&mut near_read, &mut far_write, mode.clone(), Arc::default()) => return,
+                        () = one_way(&mut far_read, &mut near_write, mode, counted) => return,
+                    }
+                    let cut = *end.borrow();
+                    if matches!(cut, Cut::Near) {
+                        drop((near_read, near_write));
+                        std::future::pending::<()>().await;
                     }
                 });
             }
@@ -69,7 +82,12 @@ impl Proxy {
     /// Cuts every connection and takes no new one.
     pub(crate) fn cut(&self) {
         self.mode.send_replace(Mode::Refuse);
-        self.cuts.send_modify(|cuts| *cuts += 1);
+        self.cuts.send_replace(Cut::Whole);
+    }
+
+    /// Cuts every connection on the device's side alone, and takes new ones.
+    pub(crate) fn cut_near(&self) {
+        self.cuts.send_replace(Cut::Near);
     }
 
     /// New connections pass.
@@ -79,8 +97,8 @@ impl Proxy {
 }
 
 async fn one_way(
-    mut from: OwnedReadHalf,
-    mut to: OwnedWriteHalf,
+    from: &mut OwnedReadHalf,
+    to: &mut OwnedWriteHalf,
     mode: watch::Receiver<Mode>,
     swallowed: Arc<AtomicU64>,
 ) {

@@ -57,6 +57,12 @@ impl Deadline {
         };
         self.length_ms.saturating_sub(gone)
     }
+
+    /// What is left of it as a deadline of this boot: the wall clock is asked once, at a restart after a reboot, and
+    /// its later jumps change nothing.
+    pub fn in_boot(&self, now: HubTime, boot: BootId) -> Self {
+        if boot == self.boot { *self } else { Self::begin(now, boot, self.left_ms(now, boot)) }
+    }
 }
 
 /// A wall-clock time as RFC 3339 text in UTC, to the second: `2026-11-02T10:00:00Z`.

@@ -48,8 +48,17 @@ pub const MAX_UNDECIDED_BYTES_PER_RECIPIENT: u64 = 256 << 30;
 /// Bodies that one device may have on their way to the hub at a time: each holds an open file there.
 pub const MAX_UPLOADS_PER_DEVICE: usize = 64;
 
-/// Live messages that one sender's session may have unconfirmed: each holds up to 64 KiB in the recipient's session.
-pub const MAX_LIVE_PER_SESSION: usize = 64;
+/// Live messages that one device may have unconfirmed, over all its sessions: each holds up to 64 KiB in the
+/// recipient's session, also when the session that sent it is gone.
+pub const MAX_LIVE_PER_DEVICE: usize = 64;
+
+/// How long the hub knows the id of a live message that was given to its recipient, in milliseconds: a session's
+/// resume time, after which no sender still says again what it said before its session was lost.
+pub const LIVE_REMEMBER_MS: u64 = 600_000;
+
+/// Live messages that were given to their recipients and of which the hub knows the ids, for each sending device: four
+/// times what it may have unconfirmed, since only the result of what was unconfirmed can have been lost.
+pub const MAX_LIVE_REMEMBERED_PER_DEVICE: usize = 4 * MAX_LIVE_PER_DEVICE;
 
 /// Sessions that one device may have at a time: one agent and a shell full of senders.
 pub const MAX_SESSIONS_PER_DEVICE: usize = 256;

@@ -4,6 +4,7 @@ use super::events::{EndReason, Event, StreamKey};
 use super::send::Ending;
 use super::{Session, new_stream};
 use crate::link::{StreamRef, Violation};
+use crate::time::Instant;
 use crate::wire::close::CloseCode;
 use crate::wire::cursor::{MAX_VARINT, Reader, varint_len};
 use crate::wire::frame::{Data, Frame, Open};
@@ -13,21 +14,23 @@ impl Session {
     ///
     /// # Errors
     /// The peer broke a rule.
-    pub(super) fn take(&mut self, frame: Frame<'_>) -> Result<(), Violation> {
+    pub(super) fn take(&mut self, now: Instant, frame: Frame<'_>) -> Result<(), Violation> {
         match frame {
             Frame::Run { stream, open, offset, messages } => {
                 self.check_run(messages)?;
-                self.take_bytes(stream, open, offset, messages, Data::Run)
+                self.take_bytes(now, stream, open, offset, messages, Data::Run)
             }
             Frame::Chunk { stream, open, offset, start, bytes } => {
                 self.check_chunk(offset, start, bytes)?;
-                self.take_bytes(stream, open, offset, bytes, Data::Chunk { start })
+                self.take_bytes(now, stream, open, offset, bytes, Data::Chunk { start })
             }
-            Frame::Bytes { stream, open, offset, bytes } => self.take_bytes(stream, open, offset, bytes, Data::Bytes),
+            Frame::Bytes { stream, open, offset, bytes } => {
+                self.take_bytes(now, stream, open, offset, bytes, Data::Bytes)
+            }
             Frame::End { stream, open, final_offset } => self.take_end(stream, open, final_offset, None),
             Frame::Reset { stream, open, final_offset, code } => self.take_end(stream, open, final_offset, Some(code)),
             Frame::Stop { stream, open, code } => self.take_stop(stream, open, code),
-            Frame::Blocked { stream, open, need } => self.take_blocked(stream, open, need),
+            Frame::Blocked { stream, open, need } => self.take_blocked(now, stream, open, need),
             Frame::StreamCredit { stream, limit } => {
                 if let Some(key) = self.find(stream, None)? {
                     let known = self.streams.get_mut(key).map(|known| &mut known.send.limit);
@@ -114,12 +117,14 @@ impl Session {
         if let Some(stream) = self.streams.get_mut(key)
             && !core::mem::replace(&mut stream.touched, true)
         {
-            self.recv_credit.grant(stream.recv.limit);
+            let limit = stream.recv.limit;
+            self.grant(limit);
         }
     }
 
     fn take_bytes(
         &mut self,
+        now: Instant,
         id: u64,
         open: Option<Open>,
         offset: u64,
@@ -128,7 +133,7 @@ impl Session {
     ) -> Result<(), Violation> {
         let Some(key) = self.find(id, open)? else { return Ok(()) };
         let Some(stream) = self.streams.get_mut(key) else { return Ok(()) };
-        let grown = stream.recv.take(offset, bytes, data)?;
+        let grown = stream.recv.take(now, offset, bytes, data)?;
         self.recv_credit.take(grown)?;
         self.touch(key);
         self.wake_reader(key);
@@ -163,11 +168,11 @@ impl Session {
         Ok(())
     }
 
-    fn take_blocked(&mut self, id: u64, open: Option<Open>, need: u64) -> Result<(), Violation> {
+    fn take_blocked(&mut self, now: Instant, id: u64, open: Option<Open>, need: u64) -> Result<(), Violation> {
         let Some(key) = self.find(id, open)? else { return Ok(()) };
         self.touch(key);
         if let Some(stream) = self.streams.get_mut(key) {
-            stream.recv.peer_needs(need);
+            stream.recv.peer_needs(now, need, self.share.may_grow());
         }
         self.renew_credit(key);
         Ok(())

@@ -2,6 +2,7 @@
 
 use super::credit::lane_keeps;
 use super::events::{Event, Mark, OpenError, Order, RecvError, SendError, StreamKey};
+use super::pool::Level;
 use super::send::{Ending, SendHalf};
 use super::{Phase, Session, new_stream};
 use crate::ids::Lane;
@@ -17,6 +18,9 @@ impl Session {
     pub fn open(&mut self, lane: Lane, order: Order) -> Result<StreamKey, OpenError> {
         if self.phase != Phase::Open {
             return Err(OpenError::Closed);
+        }
+        if self.share.view.level >= Level::NoStreams {
+            return Err(OpenError::Memory);
         }
         if self.streams.opened >= self.streams.may_open {
             return Err(OpenError::TooMany);
@@ -34,9 +38,10 @@ impl Session {
         self.fits(stream, message.len())?;
         let size = SendHalf::size_of(message.len());
         let half = &mut self.streams.get_mut(stream.0).ok_or(SendError::Closed)?.send;
+        let before = half.allocated();
         half.push_message(message, &mut self.scratch);
-        let mark = Mark(half.end());
-        self.took(stream.0, size);
+        let (mark, grown) = (Mark(half.end()), half.allocated() - before);
+        self.took(stream.0, size, grown);
         Ok(mark)
     }
 
@@ -49,11 +54,10 @@ impl Session {
             return Err(SendError::TooLarge { max: self.peer.max_message });
         }
         let size = SendHalf::size_of(message_bytes);
-        if self.room(stream.0)? < size {
-            self.refuse(stream.0, size, size);
-            return Err(SendError::Full);
+        if self.room(stream.0)? >= size || self.refuse(stream.0, size, size) {
+            return Ok(());
         }
-        Ok(())
+        Err(SendError::Full)
     }
 
     /// Takes raw bytes, as many as there is credit for, and says how many.
@@ -69,14 +73,22 @@ impl Session {
             return Err(SendError::Full);
         }
         if room > 0 {
-            self.streams.get_mut(stream.0).ok_or(SendError::Closed)?.send.push_raw(&bytes[..room]);
-            self.took(stream.0, room as u64);
+            let half = &mut self.streams.get_mut(stream.0).ok_or(SendError::Closed)?.send;
+            let before = half.allocated();
+            half.push_raw(&bytes[..room]);
+            let grown = half.allocated() - before;
+            self.took(stream.0, room as u64, grown);
         }
         Ok(room)
     }
 
-    /// How much a stream may take now.
+    /// How much a stream may take now, as credit and memory go.
     fn room(&self, key: StreamRef) -> Result<u64, SendError> {
+        Ok(self.credit(key)?.min(self.memory_for(key)))
+    }
+
+    /// How much a stream may take as the peer's credit goes.
+    fn credit(&self, key: StreamRef) -> Result<u64, SendError> {
         if self.phase != Phase::Open {
             return Err(SendError::Closed);
         }
@@ -85,36 +97,45 @@ impl Session {
         let others = self.lanes.iter().filter(|&&lane| lane != key).filter_map(|&lane| self.streams.get(lane));
         let keep = others.map(|lane| lane_keeps(lane.send.limit, lane.send.end())).sum();
         let own = half.limit.saturating_sub(half.end());
-        Ok(own.min(self.send_credit.available(keep)))
+        Ok(own.min(self.send_credit.granted(keep)))
     }
 
-    fn took(&mut self, key: StreamRef, size: u64) {
+    /// So much was taken, for which the ring grew by `grown`.
+    fn took(&mut self, key: StreamRef, size: u64, grown: u64) {
         self.send_credit.took(size);
         if let Some(stream) = self.streams.get_mut(key) {
             stream.send.need = None;
             stream.send.blocked_due = false;
+            let end = stream.send.end();
+            self.took_memory(key, grown, end);
         }
         self.queue_bytes(key);
     }
 
-    /// There was no room for `size`; with `enough` it is worth trying again.
-    fn refuse(&mut self, key: StreamRef, size: u64, enough: u64) {
-        let Some(stream) = self.streams.get_mut(key) else { return };
-        self.send_credit.refused(size);
+    /// There was no room for `size`; with `enough` it is worth trying again. Says whether that is now, since the session
+    /// has a turn at the pool's reserve.
+    fn refuse(&mut self, key: StreamRef, size: u64, enough: u64) -> bool {
+        let (credit, memory) = (self.credit(key).unwrap_or(0), self.memory_for(key));
+        if memory < size && self.lacks_memory(key, credit, enough) && memory < enough {
+            return true;
+        }
+        let Some(stream) = self.streams.get_mut(key) else { return false };
         let need = stream.send.end() + size;
         stream.send.enough = enough;
         if !core::mem::replace(&mut stream.in_waiting, true) {
             self.waiting.push(key);
         }
-        if stream.send.need != Some(need) {
+        if credit < size && stream.send.need != Some(need) {
             stream.send.need = Some(need);
             stream.send.blocked_due = true;
             self.queue_control(key);
         }
+        false
     }
 
-    /// The session's credit grew: who waited for it hears so.
+    /// The session's credit or memory grew: who waited for it hears so.
     pub(super) fn wake_waiting(&mut self) {
+        self.send_credit.look_again();
         let mut waiting = core::mem::take(&mut self.waiting);
         waiting.retain(|&key| !self.wake(key));
         self.waiting = waiting;
@@ -129,12 +150,17 @@ impl Session {
 
     /// Tells a waiting stream if there is enough room; says whether it waits no longer.
     fn wake(&mut self, key: StreamRef) -> bool {
-        let room = self.room(key);
-        let Some(stream) = self.streams.get_mut(key) else { return true };
-        if room.is_ok_and(|room| room < stream.send.enough) {
+        let Some(stream) = self.streams.get(key) else { return true };
+        let enough = stream.send.enough;
+        let credit = self.credit(key);
+        let memory =
+            self.memory_for(key) >= enough || credit.is_ok_and(|credit| self.lacks_memory(key, credit, enough));
+        if credit.is_ok_and(|credit| credit < enough || !memory) {
             return false;
         }
-        stream.in_waiting = false;
+        if let Some(stream) = self.streams.get_mut(key) {
+            stream.in_waiting = false;
+        }
         self.events.push_back(Event::Writable(StreamKey(key)));
         true
     }

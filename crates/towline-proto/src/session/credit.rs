@@ -3,12 +3,14 @@
 //! The receiver keeps its limit above the sum of what its streams were granted, so that this sum never makes one stream
 //! wait for another's reader; it only bounds what can arrive on streams not yet seen.
 
-use crate::limits::LANE_CREDIT_BYTES;
+use crate::ids::Lane;
+use crate::limits::{BASE_SESSION_CREDIT_BYTES, BASE_WINDOW_BYTES, LANE_CREDIT_BYTES, SEND_HELD_MAX_BYTES};
 use crate::link::Violation;
 use crate::wire::close::CloseCode;
 
-/// The most a session keeps unsent or unconfirmed, in bytes, however much credit the peer gives.
-const SEND_HELD_MAX_BYTES: u64 = 64 * 1024 * 1024;
+/// The sum is never told lower than this above what the streams were granted, in bytes: every lane's own, and as much
+/// for a stream that is new.
+const LEAST_HEADROOM_BYTES: u64 = (Lane::COUNT as u64 + 1) * LANE_CREDIT_BYTES;
 
 /// What we may send.
 #[derive(Debug)]
@@ -18,19 +20,24 @@ pub(super) struct SendCredit {
     pub(super) used: u64,
     /// Of these, what is unsent or unconfirmed, and so held here.
     held: u64,
-    /// Somebody was refused because so much is held.
-    full: bool,
+    /// Somebody was refused because so much is held, and tries again when it is this little.
+    wake_at: Option<u64>,
 }
 
 impl SendCredit {
     pub(super) const fn new(limit: u64) -> Self {
-        Self { limit, used: 0, held: 0, full: false }
+        Self { limit, used: 0, held: 0, wake_at: None }
     }
 
-    /// What a stream may still take, with what the other lanes keep of their own left untouched.
-    pub(super) fn available(&self, lanes_keep: u64) -> u64 {
-        let granted = self.limit.saturating_sub(self.used).saturating_sub(lanes_keep);
-        granted.min(SEND_HELD_MAX_BYTES.saturating_sub(self.held))
+    /// What a stream may still take of the peer's credit, with what the other lanes keep of their own left untouched.
+    pub(super) const fn granted(&self, lanes_keep: u64) -> u64 {
+        self.limit.saturating_sub(self.used).saturating_sub(lanes_keep)
+    }
+
+    /// What may still be taken into memory: the base whatever else happens, else what `pool` has room for.
+    pub(super) fn room(&self, pool: u64) -> u64 {
+        let base = BASE_WINDOW_BYTES.saturating_sub(self.held);
+        base.max(pool.min(SEND_HELD_MAX_BYTES.saturating_sub(self.held)))
     }
 
     pub(super) const fn held(&self) -> u64 {
@@ -42,15 +49,28 @@ impl SendCredit {
         self.held += size;
     }
 
-    pub(super) const fn refused(&mut self, size: u64) {
-        self.full |= SEND_HELD_MAX_BYTES.saturating_sub(self.held) < size;
+    /// Somebody was refused because so much is held; with `enough` it is worth trying again. Not at every byte that is
+    /// let go: only when half of what may be held is free.
+    pub(super) fn refused(&mut self, enough: u64) {
+        let most = if self.held > BASE_WINDOW_BYTES { SEND_HELD_MAX_BYTES } else { BASE_WINDOW_BYTES };
+        let at = (most / 2).min(most.saturating_sub(enough));
+        self.wake_at = self.wake_at.max(Some(at));
     }
 
-    /// So much is held no more. Says whether those that were refused for it should try again: not at every byte, and
-    /// with room for the largest message.
-    pub(super) const fn let_go(&mut self, size: u64) -> bool {
+    /// Whether somebody waits since so much is held.
+    pub(super) const fn is_short(&self) -> bool {
+        self.wake_at.is_some()
+    }
+
+    /// All that were refused look again; those that still wait say so anew.
+    pub(super) const fn look_again(&mut self) {
+        self.wake_at = None;
+    }
+
+    /// So much is held no more. Says whether those that were refused for it should try again.
+    pub(super) fn let_go(&mut self, size: u64) -> bool {
         self.held -= size;
-        self.full && self.held <= SEND_HELD_MAX_BYTES / 2 && core::mem::replace(&mut self.full, false)
+        size > 0 && self.wake_at.is_some_and(|at| self.held <= at)
     }
 }
 
@@ -67,14 +87,14 @@ pub(super) struct RecvCredit {
     used: u64,
     /// What all streams seen so far were granted; a closed one counts with its final offset.
     granted: u64,
-    /// Room kept above the grants for streams to come.
-    headroom: u64,
+    /// Room kept above the grants for streams to come, while the pool gives it.
+    wished: u64,
     pub(super) due: bool,
 }
 
 impl RecvCredit {
     pub(super) const fn new(limit: u64) -> Self {
-        Self { limit, used: 0, granted: 0, headroom: limit, due: false }
+        Self { limit, used: 0, granted: 0, wished: limit, due: false }
     }
 
     pub(super) const fn limit(&self) -> u64 {
@@ -91,20 +111,28 @@ impl RecvCredit {
         Ok(())
     }
 
-    pub(super) fn grant(&mut self, more: u64) {
+    /// What was told above the streams' grants.
+    pub(super) const fn headroom(&self) -> u64 {
+        self.limit.saturating_sub(self.granted)
+    }
+
+    /// A stream was granted more. `may_grow`: the pool gives more than the base.
+    pub(super) fn grant(&mut self, more: u64, may_grow: bool) {
         self.granted += more;
-        self.renew();
+        self.renew(may_grow);
     }
 
     /// A stream's final offset is known: what it was granted beyond is free again.
-    pub(super) fn settle(&mut self, unused: u64) {
+    pub(super) fn settle(&mut self, unused: u64, may_grow: bool) {
         self.granted = self.granted.saturating_sub(unused);
-        self.renew();
+        self.renew(may_grow);
     }
 
-    fn renew(&mut self) {
-        if self.limit < self.granted + self.headroom / 2 {
-            self.limit = self.granted + self.headroom;
+    fn renew(&mut self, may_grow: bool) {
+        let headroom = if may_grow { self.wished } else { self.wished.min(BASE_SESSION_CREDIT_BYTES) };
+        let least = (headroom / 2).max(LEAST_HEADROOM_BYTES.min(headroom));
+        if self.limit < self.granted + least {
+            self.limit = self.granted + headroom;
             self.due = true;
         }
     }

@@ -72,6 +72,9 @@ pub enum OpenError {
     /// As many are open as the peer allows; [`Event::Openable`] tells when that changes.
     #[error("as many streams are open as the peer allows")]
     TooMany,
+    /// The memory that all sessions share is nearly used up: no new streams for now.
+    #[error("no memory for new streams now")]
+    Memory,
     /// The session is over.
     #[error("the session is over")]
     Closed,
@@ -120,7 +123,7 @@ pub enum RecvError {
 /// Figures of a session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// Bytes of memory held by rings, both directions.
+    /// Bytes of memory held: rings of both directions and the streams' records.
     pub held_bytes: usize,
     /// Of these, received and not yet read.
     pub unread_bytes: u64,

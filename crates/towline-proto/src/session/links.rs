@@ -15,7 +15,7 @@ const HEAD_MAX_BYTES: usize = 1 + 8 + 1 + 8 + 8;
 const GREASE_EVERY: u64 = 1_024;
 
 impl Frames for Session {
-    fn fill(&mut self, _: Instant, link: LinkId, room: usize, out: &mut Vec<u8>) -> Option<FrameRef> {
+    fn fill(&mut self, now: Instant, link: LinkId, room: usize, out: &mut Vec<u8>) -> Option<FrameRef> {
         if self.phase == Phase::Ended || room <= HEAD_MAX_BYTES || !self.wants_to_send() {
             return None;
         }
@@ -26,7 +26,7 @@ impl Frames for Session {
             Frame::Reserved { kind, body: &[] }.encode(out);
             return Some(FrameRef { stream: StreamRef::NONE, item: Item::Grease });
         }
-        let filled = self.fill_control(out).or_else(|| self.fill_bytes(room, out));
+        let filled = self.fill_control(now, out).or_else(|| self.fill_bytes(room, out));
         filled.or_else(|| self.fill_close(out))
     }
 
@@ -67,11 +67,11 @@ impl Frames for Session {
         self.queue_bytes(key);
     }
 
-    fn received(&mut self, _: Instant, _: LinkId, frame: Frame<'_>) -> Result<(), Violation> {
+    fn received(&mut self, now: Instant, _: LinkId, frame: Frame<'_>) -> Result<(), Violation> {
         if self.phase == Phase::Ended {
             return Ok(());
         }
-        let taken = self.take(frame);
+        let taken = self.take(now, frame);
         if let Err(violation) = taken {
             self.end(EndReason::Violated(violation));
         }
@@ -90,13 +90,13 @@ impl Session {
         Some(FrameRef { stream: StreamRef::NONE, item: Item::Close })
     }
 
-    fn fill_control(&mut self, out: &mut Vec<u8>) -> Option<FrameRef> {
+    fn fill_control(&mut self, now: Instant, out: &mut Vec<u8>) -> Option<FrameRef> {
         if core::mem::take(&mut self.recv_credit.due) {
             let limit = self.recv_credit.limit();
             Frame::SessionCredit { limit }.encode(out);
             return Some(FrameRef { stream: StreamRef::NONE, item: Item::SessionCredit { limit } });
         }
-        if core::mem::take(&mut self.streams.peer_credit_due) {
+        if !self.streams_are_withheld() && core::mem::take(&mut self.streams.peer_credit_due) {
             let count = self.streams.peer_may_open;
             Frame::StreamsCredit { count }.encode(out);
             return Some(FrameRef { stream: StreamRef::NONE, item: Item::StreamsCredit { count } });
@@ -104,7 +104,7 @@ impl Session {
         while let Some(&key) = self.control.front() {
             if let Some((id, open)) = self.number(key)
                 && let Some(stream) = self.streams.get_mut(key)
-                && let Some(item) = stream.say_control(id, open, out)
+                && let Some(item) = stream.say_control(now, id, open, out)
             {
                 return Some(FrameRef { stream: key, item });
             }
@@ -138,6 +138,7 @@ impl Session {
                 }
             };
             self.queue_bytes(key);
+            self.queue_control(key);
             self.schedule.served(lane, (out.len() - before) as u64);
             return Some(FrameRef { stream: key, item });
         }
@@ -204,21 +205,10 @@ impl Session {
             && !core::mem::replace(&mut stream.settled, true)
             && stream.touched
         {
-            self.recv_credit.settle(stream.recv.limit - last);
+            self.recv_credit.settle(stream.recv.limit - last, self.share.may_grow());
         }
         if stream.recv.is_over() && matches!(stream.send.ending, Ending::Done { .. }) {
             self.streams.remove(key);
-        }
-    }
-
-    pub(super) fn renew_credit(&mut self, key: StreamRef) {
-        let max_message = self.local.max_message;
-        let Some(stream) = self.streams.get_mut(key) else { return };
-        let before = stream.recv.limit;
-        if let Some(limit) = stream.recv.renew(max_message) {
-            stream.credit_due = true;
-            self.recv_credit.grant(limit - before);
-            self.queue_control(key);
         }
     }
 }
@@ -226,11 +216,17 @@ impl Session {
 impl Stream {
     fn has_control(&self) -> bool {
         let reset = matches!(self.send.ending, Ending::Reset { due: true, .. });
-        reset || self.credit_due || self.send.blocked_due || self.stop.is_some_and(|(_, due)| due)
+        reset || self.credit_due || self.must_say_blocked() || self.stop.is_some_and(|(_, due)| due)
+    }
+
+    /// The word that more is needed goes behind the bytes that are there: before them it would look as if their reader
+    /// waited for it.
+    fn must_say_blocked(&self) -> bool {
+        self.send.blocked_due && !self.send.has_bytes()
     }
 
     /// Writes one thing that waits to be said besides bytes.
-    fn say_control(&mut self, id: u64, open: Option<Open>, out: &mut Vec<u8>) -> Option<Item> {
+    fn say_control(&mut self, now: Instant, id: u64, open: Option<Open>, out: &mut Vec<u8>) -> Option<Item> {
         if let Ending::Reset { code, due: true } = self.send.ending {
             self.send.ending = Ending::Reset { code, due: false };
             Frame::Reset { stream: id, open, final_offset: self.send.sent(), code }.encode(out);
@@ -243,10 +239,12 @@ impl Stream {
         }
         if core::mem::take(&mut self.credit_due) {
             let limit = self.recv.limit;
+            self.recv.pace.told(now, limit);
             Frame::StreamCredit { stream: id, limit }.encode(out);
             return Some(Item::StreamCredit { limit });
         }
-        let need = self.send.need.filter(|_| core::mem::take(&mut self.send.blocked_due))?;
+        let need = self.send.need.filter(|_| self.must_say_blocked())?;
+        self.send.blocked_due = false;
         Frame::Blocked { stream: id, open, need }.encode(out);
         Some(Item::Blocked { need })
     }

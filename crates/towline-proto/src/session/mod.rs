@@ -2,10 +2,9 @@
 //!
 //! The law: one change, then drain every output (links' output, events, timeout), then the next change.
 //!
-//! A session bounds its own memory: what it granted, and what it keeps unconfirmed. It knows of no other session: that
-//! windows stop growing and renew only to their base while a pool shared by many is nearly used up is not built yet; a
-//! shell can bound the sum through the first grants (`Params`) and the number of sessions, and by cutting the session
-//! whose [`Stats`] say that it holds the most unread bytes.
+//! A session bounds its own memory: what it granted, and what it keeps unconfirmed. How much that is follows from the
+//! [`pool`] that it shares with others, whose state is an argument like time: [`Session::allow`] before a change,
+//! [`Session::usage`] and [`Session::asks`] after it. A session that is told nothing shares with nobody.
 
 mod arrive;
 mod commands;
@@ -13,10 +12,13 @@ mod credit;
 mod events;
 pub mod handshake;
 mod links;
+mod pace;
+pub mod pool;
 mod receive;
 mod resume;
 mod schedule;
 mod send;
+mod share;
 mod streams;
 
 pub use crate::wire::receive_state::{ReceiveState, StreamState};
@@ -33,6 +35,7 @@ use credit::{RecvCredit, SendCredit};
 use receive::RecvHalf;
 use schedule::Schedule;
 use send::{Ending, SendHalf};
+use share::Share;
 use std::collections::VecDeque;
 use streams::{Stream, Streams};
 
@@ -64,6 +67,7 @@ pub struct Session {
     control: VecDeque<StreamRef>,
     send_credit: SendCredit,
     recv_credit: RecvCredit,
+    share: Share,
     /// Streams that were refused credit, in the order of their refusal.
     waiting: Vec<StreamRef>,
     events: VecDeque<Event>,
@@ -94,6 +98,7 @@ impl Session {
             control: VecDeque::new(),
             send_credit: SendCredit::new(peer.session_credit),
             recv_credit: RecvCredit::new(local.session_credit),
+            share: Share::new(),
             waiting: Vec::new(),
             events: VecDeque::new(),
             links: Vec::new(),
@@ -148,7 +153,7 @@ impl Session {
     /// Whether a link that polls now would get something.
     pub fn wants_to_send(&self) -> bool {
         let sending = !self.schedule.is_empty() || !self.control.is_empty();
-        let credit = self.recv_credit.due || self.streams.peer_credit_due;
+        let credit = self.recv_credit.due || self.streams.peer_credit_due && !self.streams_are_withheld();
         self.phase != Phase::Ended && (sending || credit || self.may_say_close())
     }
 
@@ -162,7 +167,7 @@ impl Session {
             ..Stats::default()
         };
         for (_, stream) in self.streams.iter() {
-            stats.held_bytes += stream.send.held() + stream.recv.held();
+            stats.held_bytes += stream.usage().held as usize;
             stats.unread_bytes += stream.recv.unread();
             stats.unconfirmed_bytes += stream.send.unconfirmed();
         }

@@ -1,9 +1,11 @@
 //! One stream's incoming direction: bytes in any order in, messages or raw bytes out.
 
 use super::events::RecvError;
+use super::pace::Pace;
 use crate::link::Violation;
 use crate::ranges::RangeSet;
 use crate::ring::Ring;
+use crate::time::Instant;
 use crate::wire::close::CloseCode;
 use crate::wire::cursor::Reader;
 use crate::wire::frame::Data;
@@ -30,6 +32,26 @@ enum Ending {
     Discard(Option<u64>),
 }
 
+/// What a stream's credit may come out of.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Allowance {
+    /// Guaranteed: the window may be this large whatever else happens.
+    pub(super) floor: u64,
+    /// Of the pool: the limit may grow by so much.
+    pub(super) spare: u64,
+    /// Of the pool's reserve: a whole message that the peer needs.
+    pub(super) turn: bool,
+}
+
+/// What came of renewing a stream's credit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Renewal {
+    /// The limit grew by so much; 0: nothing is to be told.
+    pub(super) more: u64,
+    /// The peer needs credit for a whole message, and that was not allowed.
+    pub(super) lacks: bool,
+}
+
 #[derive(Debug)]
 pub(super) struct RecvHalf {
     ring: Ring,
@@ -39,8 +61,7 @@ pub(super) struct RecvHalf {
     highest: u64,
     pub(super) limit: u64,
     window: u64,
-    /// How far was read when the window last grew.
-    grown_at: u64,
+    pub(super) pace: Pace,
     ending: Ending,
     /// The peer waits to reach this offset.
     need: Option<u64>,
@@ -63,7 +84,7 @@ impl RecvHalf {
             highest: 0,
             limit,
             window: limit,
-            grown_at: 0,
+            pace: Pace::new(limit),
             ending: Ending::Not,
             need: None,
             as_complete: false,
@@ -113,7 +134,7 @@ impl RecvHalf {
     }
 
     /// Bytes arrived. Says by how much the highest offset grew.
-    pub(super) fn take(&mut self, offset: u64, bytes: &[u8], data: Data) -> Result<u64, Violation> {
+    pub(super) fn take(&mut self, now: Instant, offset: u64, bytes: &[u8], data: Data) -> Result<u64, Violation> {
         let end = offset + bytes.len() as u64;
         if end > self.limit {
             return Err(Violation::new(CloseCode::FlowControl, "a stream went past its credit"));
@@ -124,6 +145,7 @@ impl RecvHalf {
         self.check_kind(end, data)?;
         let grown = end.saturating_sub(self.highest);
         self.highest += grown;
+        self.pace.arrived(now, self.highest);
         if matches!(self.ending, Ending::Not | Ending::Final(_)) {
             self.store(offset, end, bytes, data);
         }
@@ -309,32 +331,50 @@ impl RecvHalf {
         false
     }
 
-    /// The peer says how far it wants to go. A reader that keeps up and a sender that waits: the window is too small.
-    pub(super) fn peer_needs(&mut self, need: u64) {
-        // Read since the window last grew, not unread now: this word may overtake the bytes that filled the window.
-        let read = self.ring.base() - self.grown_at;
-        if read >= self.window / 2 && need > self.limit {
-            self.grown_at = self.ring.base();
-            self.window = (self.window * 2).min(WINDOW_MAX_BYTES);
+    /// What the peer may still send on it, and what it sent and was not read.
+    pub(super) fn promised(&self) -> u64 {
+        self.final_offset().unwrap_or(self.limit).saturating_sub(self.ring.base())
+    }
+
+    /// The peer waited (perhaps for credit that is on its way) and says how far it wants to go. Its window grows to what
+    /// rate and round trip ask for, at most to its double at once.
+    pub(super) fn peer_needs(&mut self, now: Instant, need: u64, may_grow: bool) {
+        if may_grow {
+            let wanted = self.pace.window(now, self.ring.base(), self.window / 2).unwrap_or(0);
+            self.window = self.window.max(wanted.min(2 * self.window).min(WINDOW_MAX_BYTES));
         }
         self.need = Some(need);
     }
 
-    /// The new limit, if it is time to tell it.
-    pub(super) fn renew(&mut self, max_message: u64) -> Option<u64> {
+    /// How far the limit should be told now, if it is time for it, with what `from` allows.
+    pub(super) fn renew(&mut self, max_message: u64, from: &Allowance) -> Renewal {
         if self.final_offset().is_some() || matches!(self.ending, Ending::Discard(_)) {
-            return None;
+            return Renewal::default();
         }
-        let consumed = self.ring.base();
-        let mut limit = consumed + self.window;
-        let need = self.need.filter(|&need| need <= consumed + max_message + 8);
-        limit = limit.max(need.unwrap_or(0));
-        let waits = self.need.is_some_and(|need| self.limit < need) && limit > self.limit;
-        if limit >= self.limit + self.window / 2 || waits {
-            self.limit = limit;
-            self.need = self.need.filter(|&need| need > limit);
-            return Some(limit);
+        let read = self.ring.base();
+        let need = self.need.filter(|&need| need <= read + max_message + 8).unwrap_or(0);
+        let wanted = need.max(read + self.window);
+        let allowed = (read + from.floor).max(self.limit.saturating_add(from.spare));
+        let mut limit = wanted.min(allowed);
+        if from.turn {
+            limit = limit.max(need);
         }
-        None
+        // The reader has taken all that is whole: it is this need that it waits for.
+        let lacks = need > limit.max(self.limit) && self.wake_at.is_some();
+        let waits = self.need.is_some_and(|need| self.limit < need);
+        let step = limit.saturating_sub(read).min(self.window) / 2;
+        let more = limit.saturating_sub(self.limit);
+        if more == 0 || more < step && !waits {
+            return Renewal { lacks, more: 0 };
+        }
+        self.limit = limit;
+        self.need = self.need.filter(|&need| need > limit);
+        Renewal { lacks, more }
+    }
+
+    /// Whether everything up to `offset` was read, or nobody waits for it any more.
+    pub(super) fn is_past(&self, offset: u64) -> bool {
+        let last = self.final_offset().unwrap_or(u64::MAX);
+        self.ring.base() >= offset.min(last) || matches!(self.ending, Ending::Discard(_))
     }
 }

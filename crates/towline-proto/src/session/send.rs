@@ -109,6 +109,29 @@ impl SendHalf {
         self.ring.capacity() + records + self.lost.held() + self.confirmed.held()
     }
 
+    /// How many bytes may be taken if memory may grow by so many.
+    pub(super) const fn room_within(&self, grow: u64) -> u64 {
+        self.ring.room_within(grow)
+    }
+
+    /// How many bytes its ring has allocated.
+    pub(super) const fn allocated(&self) -> u64 {
+        self.ring.capacity() as u64
+    }
+
+    /// Whether nothing below `offset` is kept any more.
+    pub(super) fn is_past(&self, offset: u64) -> bool {
+        self.confirmed_end >= offset || matches!(self.ending, Ending::Reset { .. } | Ending::Done { .. })
+    }
+
+    /// The session is over: nothing will be sent.
+    pub(super) fn drop_all(&mut self) {
+        self.ring.clear();
+        self.segments = VecDeque::new();
+        self.lost.clear();
+        self.confirmed.clear();
+    }
+
     /// How many bytes were taken and are not confirmed; nobody waits for those of a direction that was given up.
     pub(super) fn unconfirmed(&self) -> u64 {
         match self.ending {

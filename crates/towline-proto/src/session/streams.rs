@@ -1,6 +1,7 @@
 //! The table of streams, and their numbers.
 
 use super::events::Side;
+use super::pool::Usage;
 use super::receive::RecvHalf;
 use super::send::SendHalf;
 use crate::ids::Lane;
@@ -38,10 +39,21 @@ pub(super) struct Stream {
     pub(super) in_schedule: bool,
 }
 
+impl Stream {
+    /// What it takes of the pool.
+    pub(super) fn usage(&self) -> Usage {
+        let held = size_of::<Self>() + self.send.held() + self.recv.held();
+        Usage { held: held as u64, promised: if self.touched { self.recv.promised() } else { 0 } }
+    }
+}
+
 #[derive(Debug, Default)]
 struct Slot {
     tenant: u32,
     stream: Option<Box<Stream>>,
+    /// What the sum holds of it, and whether that may be another now.
+    counted: Usage,
+    changed: bool,
 }
 
 /// All streams. A place is used again by another tenant, so that late references meet nobody.
@@ -59,6 +71,9 @@ pub(super) struct Streams {
     pub(super) peer_may_open: u64,
     pub(super) peer_credit_due: bool,
     pub(super) count: usize,
+    /// What all streams take together, but for those that changed since it was last asked for.
+    usage: Usage,
+    changed: Vec<u32>,
 }
 
 impl Streams {
@@ -74,6 +89,28 @@ impl Streams {
             peer_may_open,
             peer_credit_due: false,
             count: 0,
+            usage: Usage::default(),
+            changed: Vec::new(),
+        }
+    }
+
+    /// What all streams take together. It costs what changed since it was last asked for, not what there is.
+    pub(super) fn usage(&mut self) -> Usage {
+        while let Some(index) = self.changed.pop() {
+            let slot = &mut self.slots[index as usize];
+            let now = slot.stream.as_deref().map(Stream::usage).unwrap_or_default();
+            let before = core::mem::replace(&mut slot.counted, now);
+            slot.changed = false;
+            self.usage.held = self.usage.held - before.held + now.held;
+            self.usage.promised = self.usage.promised - before.promised + now.promised;
+        }
+        self.usage
+    }
+
+    /// Every way to change a stream leads through here.
+    fn note_change(slot: &mut Slot, index: u32, changed: &mut Vec<u32>) {
+        if !core::mem::replace(&mut slot.changed, true) {
+            changed.push(index);
         }
     }
 
@@ -88,6 +125,7 @@ impl Streams {
             self.ids.insert(id, key);
         }
         slot.stream = Some(Box::new(stream));
+        Self::note_change(slot, index, &mut self.changed);
         self.count += 1;
         key
     }
@@ -97,7 +135,9 @@ impl Streams {
     }
 
     pub(super) fn get_mut(&mut self, key: StreamRef) -> Option<&mut Stream> {
-        self.slots.get_mut(key.index as usize).filter(|slot| slot.tenant == key.tenant)?.stream.as_deref_mut()
+        let slot = self.slots.get_mut(key.index as usize).filter(|slot| slot.tenant == key.tenant)?;
+        Self::note_change(slot, key.index, &mut self.changed);
+        slot.stream.as_deref_mut()
     }
 
     pub(super) fn remove(&mut self, key: StreamRef) {
@@ -106,6 +146,7 @@ impl Streams {
         };
         let Some(stream) = slot.stream.take() else { return };
         slot.tenant = slot.tenant.wrapping_add(1);
+        Self::note_change(slot, key.index, &mut self.changed);
         self.free.push(key.index);
         self.count -= 1;
         match stream.id {
@@ -117,6 +158,16 @@ impl Streams {
         if !stream.opened_here {
             self.peer_may_open += 1;
             self.peer_credit_due = true;
+        }
+    }
+
+    /// Changes every stream.
+    pub(super) fn for_each(&mut self, mut change: impl FnMut(&mut Stream)) {
+        for (slot, index) in self.slots.iter_mut().zip(0..) {
+            if let Some(stream) = slot.stream.as_deref_mut() {
+                change(stream);
+                Self::note_change(slot, index, &mut self.changed);
+            }
         }
     }
 

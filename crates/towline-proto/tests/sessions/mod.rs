@@ -101,19 +101,22 @@ pub fn take_all(session: &mut Session, lane: Lane, into: &mut Vec<Vec<u8>>) {
 pub struct Bare {
     pub session: Session,
     pub link: LinkId,
+    pub now: Instant,
+    /// How large its frames may be.
+    pub room: usize,
 }
 
 impl Bare {
     pub fn new(side: Side, local: Params, peer: Params) -> Self {
         let mut session = session(side, local, peer);
         let link = session.add_link(Instant::ZERO);
-        Self { session, link }
+        Self { session, link, now: Instant::ZERO, room: 1_400 }
     }
 
     /// What the session would send next.
     pub fn pull(&mut self) -> Option<(FrameRef, Vec<u8>)> {
         let mut out = Vec::new();
-        let frame = self.session.fill(Instant::ZERO, self.link, 1_400, &mut out)?;
+        let frame = self.session.fill(self.now, self.link, self.room, &mut out)?;
         Some((frame, out))
     }
 
@@ -123,7 +126,7 @@ impl Bare {
     }
 
     pub fn hear(&mut self, frame: Frame<'_>) -> Result<(), Violation> {
-        self.session.received(Instant::ZERO, self.link, frame)
+        self.session.received(self.now, self.link, frame)
     }
 
     pub fn hear_bytes(&mut self, frame: &[u8]) -> Result<(), Violation> {
@@ -131,11 +134,11 @@ impl Bare {
     }
 
     pub fn confirm(&mut self, frame: FrameRef) {
-        self.session.confirmed(Instant::ZERO, self.link, frame);
+        self.session.confirmed(self.now, self.link, frame);
     }
 
     pub fn lose(&mut self, frame: FrameRef) {
-        self.session.lost(Instant::ZERO, self.link, frame);
+        self.session.lost(self.now, self.link, frame);
     }
 
     pub fn events(&mut self) -> Vec<Event> {

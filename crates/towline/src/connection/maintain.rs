@@ -13,6 +13,7 @@ use super::turn::Flow;
 use super::{Connection, ConnectionConfig, ConnectionEnd, EndOf, Reactor, Sender};
 use crate::backoff::Backoff;
 use crate::codec::{Decoder, Encoder};
+use crate::tls::keys;
 
 /// A connection that is made by `dial` and made anew when it is lost, and the sender that feeds it across all of them.
 ///
@@ -76,7 +77,7 @@ where
             }
             Err(error) => tracing::debug!(%error, "cannot connect, trying again"),
         }
-        if unless_given_up(&mut outgoing, sleep(backoff.wait(rand::random()))).await.is_none() {
+        if unless_given_up(&mut outgoing, sleep(backoff.wait(keys::random_number()))).await.is_none() {
             return ConnectionEnd::Done;
         }
     }

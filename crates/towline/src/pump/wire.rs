@@ -211,4 +211,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         cx.waker().wake_by_ref();
         Poll::Pending
     }
+
+    /// Reads and drops what still comes, until the peer has closed too. To close with bytes unread is a reset on TCP, and
+    /// that may overtake the last word.
+    pub(crate) fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut space = [const { MaybeUninit::uninit() }; READ_BYTES];
+        loop {
+            let mut buffer = ReadBuf::uninit(&mut space);
+            match ready!(Pin::new(&mut self.io).poll_read(cx, &mut buffer)) {
+                Ok(()) if !buffer.filled().is_empty() => {}
+                _ => return Poll::Ready(()),
+            }
+        }
+    }
 }

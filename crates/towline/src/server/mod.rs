@@ -20,15 +20,15 @@ use towline_proto::wire::hello::Params;
 
 use crate::identity::Identity;
 use crate::listen::{self, Gate, GateLimits, SocketOptions};
-use crate::session::{Session, Shared};
-use crate::tls::ServerTls;
+use crate::session::{Pool, Session, Shared};
+use crate::tls::{PostQuantum, ServerTls};
 use crate::transport::MemoryListener;
 pub use counters::Counters;
 use counters::Tally;
 use enter::House;
 use sources::Listener;
 
-/// Connections in all, by default: what 1 GiB carries with every window at its base.
+/// Connections in all, by default: what the default pool of 1 GiB carries with every window at its base.
 const CONNECTIONS: usize = 16_384;
 
 /// Connections of one address, by default: an office behind one NAT.
@@ -65,6 +65,8 @@ pub struct Limits {
     pub probe_period: Duration,
     /// The limits and first grants that each session states.
     pub params: Params,
+    /// The memory that all its sessions share; a process with several servers or clients may give them the same.
+    pub pool: Pool,
 }
 
 impl Default for Limits {
@@ -77,6 +79,7 @@ impl Default for Limits {
             handshake_timeout: HANDSHAKE_TIMEOUT,
             probe_period: LinkConfig::default().probe_period,
             params: Params::default(),
+            pool: Pool::default(),
         }
     }
 }
@@ -99,6 +102,7 @@ pub struct ServerBuilder {
     admit: Admit,
     limits: Limits,
     sockets: SocketOptions,
+    post_quantum: PostQuantum,
 }
 
 /// A server; see [`Server::builder`].
@@ -109,13 +113,16 @@ impl Server {
     /// Begins a server with this identity.
     pub fn builder(identity: Arc<Identity>) -> ServerBuilder {
         let (listen, memory) = (Vec::new(), Vec::new());
-        let (admit, limits, sockets) = (Arc::new(|_: &_| Ok(())), Limits::default(), SocketOptions::default());
-        ServerBuilder { identity, listen, memory, admit, limits, sockets }
+        let (admit, limits) = (Arc::new(|_: &_| Ok(())), Limits::default());
+        // Each address means itself, so that `[::]` can stand beside `0.0.0.0` on the same port.
+        let sockets = SocketOptions { dual_stack: false, ..SocketOptions::default() };
+        let post_quantum = PostQuantum::default();
+        ServerBuilder { identity, listen, memory, admit, limits, sockets, post_quantum }
     }
 }
 
 impl ServerBuilder {
-    /// Listens there too (`address:port`; port 0 takes a free one).
+    /// Listens there too (`address:port`; port 0 takes a free one). `[::]` is IPv6 alone: say `0.0.0.0`, too, for both.
     #[must_use]
     pub fn listen(mut self, address: impl Into<String>) -> Self {
         self.listen.push(address.into());
@@ -150,11 +157,24 @@ impl ServerBuilder {
         self
     }
 
+    /// Whether peers must have post-quantum key exchange; without this they must.
+    #[must_use]
+    pub fn post_quantum(mut self, choice: PostQuantum) -> Self {
+        self.post_quantum = choice;
+        self
+    }
+
     /// Binds every listener and starts.
     ///
     /// # Errors
-    /// A listener cannot be bound; none is left behind.
+    /// A listener cannot be bound; none is left behind. Or the pool is too small for the largest message.
     pub async fn serve(self, plugin: impl Plugin) -> io::Result<RunningServer> {
+        let (taken, fits) = (self.limits.params.max_message, self.limits.pool.max_message());
+        if taken > fits {
+            let text =
+                format!("messages of {taken} bytes do not fit a pool made for {fits}: give Pool::new the larger");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
         let mut listeners: Vec<_> = self.memory.into_iter().map(Listener::Memory).collect();
         let mut addresses = Vec::new();
         for address in &self.listen {
@@ -162,20 +182,21 @@ impl ServerBuilder {
             addresses.push(listener.local_addr()?);
             listeners.push(Listener::Tcp(listener));
         }
-        start(&self.identity, self.admit, self.limits, listeners, addresses, plugin)
+        let tls = ServerTls::new(&self.identity, self.post_quantum).map_err(io::Error::other)?;
+        Ok(start(tls, self.admit, self.limits, listeners, addresses, plugin))
     }
 }
 
 fn start(
-    identity: &Identity,
+    tls: ServerTls,
     admit: Admit,
     limits: Limits,
     listeners: Vec<Listener>,
     addresses: Vec<SocketAddr>,
     plugin: impl Plugin,
-) -> io::Result<RunningServer> {
+) -> RunningServer {
     let house = Arc::new(House {
-        tls: ServerTls::new(identity).map_err(io::Error::other)?,
+        tls,
         gate: Gate::new(limits.of_gate()),
         limits,
         admit,
@@ -194,7 +215,7 @@ fn start(
             sources::run(listener, |carried| house.take(carried), failed).await;
         });
     }
-    Ok(RunningServer { addresses, accepting, house })
+    RunningServer { addresses, accepting, house }
 }
 
 /// What a running server asks of its house, whatever its plug-in is.
@@ -206,7 +227,8 @@ trait Keeper: Send + Sync {
 impl<P: Plugin> Keeper for House<P> {
     fn counters(&self) -> Counters {
         let (connections, handshakes) = self.gate.inside();
-        Counters { sessions: self.sessions().len(), connections, handshakes, ..self.tally.read() }
+        let (sessions, memory) = (self.sessions().len(), self.limits.pool.stats());
+        Counters { sessions, connections, handshakes, memory, ..self.tally.read() }
     }
 
     fn sessions(&self) -> Vec<Arc<Shared>> {

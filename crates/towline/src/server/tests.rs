@@ -41,7 +41,8 @@ async fn tcp_server(identity: &Identity, plugin: impl Plugin, faults: Vec<i32>) 
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addresses = vec![listener.local_addr().unwrap()];
     let listeners = vec![Listener::Faulty(listener, faults)];
-    start(identity, Arc::new(|_| Ok(())), Limits::default(), listeners, addresses, plugin).unwrap()
+    let tls = ServerTls::new(identity, PostQuantum::Require).unwrap();
+    start(tls, Arc::new(|_| Ok(())), Limits::default(), listeners, addresses, plugin)
 }
 
 fn client(identity: &Identity, server: &RunningServer) -> Client {
@@ -53,7 +54,7 @@ fn client(identity: &Identity, server: &RunningServer) -> Client {
 async fn insider(identity: &Identity, server: &RunningServer, own: &Identity) -> Secured {
     let address = server.local_addrs()[0];
     let carried = Carried::tcp(TcpStream::connect(address).await.unwrap(), address).unwrap();
-    Secured::connect(carried, &ClientTls::new(own, identity.key_hash()).unwrap()).await.unwrap()
+    Secured::connect(carried, &ClientTls::new(own, identity.key_hash(), PostQuantum::Require).unwrap()).await.unwrap()
 }
 
 /// The same with a session of its own; also its hello, to be replayed, and the session's name.
@@ -168,4 +169,26 @@ async fn the_right_key_with_a_wrong_proof_is_refused_by_name() {
     let answer = soon(wrong.listen(state, |state, input| state.handle(input))).await.unwrap_err();
     assert!(answer.to_string().contains("bad-join-proof"), "{answer}");
     soon(session.send_confirmed(Lane::NORMAL, "unharmed")).await.unwrap();
+}
+
+#[tokio::test]
+async fn any_address_of_both_families_can_be_listened_at_on_one_port() {
+    let listening = |address: String| Server::builder(Arc::new(Identity::generate())).listen(address).serve(Keep);
+    let v4 = listening("0.0.0.0:0".into()).await.unwrap();
+    let port = v4.local_addrs()[0].port();
+    match listening(format!("[::]:{port}")).await {
+        Ok(v6) => assert_eq!(v6.local_addrs()[0].port(), port),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => panic!("{error}"),
+        Err(error) => println!("skipped, no IPv6 here: {error}"),
+    }
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_an_error_that_names_the_address() {
+    let listening = |address: String| Server::builder(Arc::new(Identity::generate())).listen(address).serve(Keep);
+    let first = listening("127.0.0.1:0".into()).await.unwrap();
+    let address = first.local_addrs()[0].to_string();
+    let error = listening(address.clone()).await.map(drop).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+    assert!(error.to_string().contains(&address), "{error}");
 }

@@ -82,6 +82,9 @@ pub enum RecvError {
 /// Why no stream was opened.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
+    /// The memory that sessions share is nearly used up: try again when others have been read.
+    #[error("no new streams now: the memory of all sessions is near its bound")]
+    Memory,
     /// The session is over.
     #[error(transparent)]
     Ended(#[from] Ended),

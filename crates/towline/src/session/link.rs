@@ -1,7 +1,7 @@
 //! One link of a session: its byte stream, its pump, and its frames.
 
 use std::net::SocketAddr;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use towline_proto::limits::MAX_FRAME_BYTES;
 use towline_proto::stream_link::{LinkConfig, LinkError, LinkId, StreamLink, put_frame};
@@ -13,7 +13,7 @@ use super::LinkInfo;
 use super::shared::Shared;
 use crate::listen::Pass;
 use crate::pump::{Inbound, Outbox, Pump, PumpEnd, Traffic, Wire};
-use crate::tls::TlsStream;
+use crate::tls::{KeyExchange, TlsStream};
 use crate::transport::Carrier;
 
 /// The most that a length before a frame takes.
@@ -26,6 +26,7 @@ pub(crate) struct FreshLink {
     pub(crate) input: Vec<u8>,
     pub(crate) remote: Option<SocketAddr>,
     pub(crate) transport: &'static str,
+    pub(crate) key_exchange: KeyExchange,
     /// The server's count of connections, given back when the link is gone.
     pub(crate) pass: Option<Pass>,
 }
@@ -38,21 +39,26 @@ pub(crate) struct Link {
     early: Vec<u8>,
     remote: Option<SocketAddr>,
     transport: &'static str,
+    /// Our last word is written, and only the peer's end is waited for.
+    said_all: bool,
+    key_exchange: KeyExchange,
     _pass: Option<Pass>,
 }
 
 impl Link {
     /// Takes a link over. `first` leaves before any frame (the server's answer).
     pub(crate) fn new(fresh: FreshLink, id: LinkId, config: LinkConfig, now: Instant, first: &[u8]) -> Self {
-        let FreshLink { stream, input, remote, transport, pass } = fresh;
+        let FreshLink { stream, input, remote, transport, key_exchange, pass } = fresh;
         let mut pump = Pump::new(MAX_FRAME_BYTES + FRAME_LENGTH_MAX_BYTES);
         pump.out().put(first);
         let frames = StreamLink::new(id, config, now);
-        Self { wire: Wire::new(stream, pump), frames, early: input, remote, transport, _pass: pass }
+        let wire = Wire::new(stream, pump);
+        Self { wire, frames, early: input, remote, transport, key_exchange, said_all: false, _pass: pass }
     }
 
     pub(crate) fn info(&self) -> LinkInfo {
-        LinkInfo { remote: self.remote, transport: self.transport, rtt: self.frames.rtt() }
+        let (remote, transport, key_exchange) = (self.remote, self.transport, self.key_exchange);
+        LinkInfo { remote, transport, key_exchange, rtt: self.frames.rtt() }
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
@@ -83,22 +89,25 @@ impl Link {
         self.wire.pump().out().gather(|tail| put_frame(tail, &Frame::Close(close.clone())));
     }
 
-    /// Writes what waits and says goodbye.
+    /// Writes what waits, says goodbye and waits until the peer has done so too.
     pub(crate) fn poll_close(&mut self, cx: &mut Context<'_>, shared: &Shared, now: Instant) -> Poll<()> {
-        let mut traffic = FrameTraffic { frames: &mut self.frames, shared, now };
-        if self.wire.pump().pull(&mut traffic).is_err() {
-            return Poll::Ready(());
+        if !self.said_all {
+            let mut traffic = FrameTraffic { frames: &mut self.frames, shared, now };
+            if self.wire.pump().pull(&mut traffic).is_err() || ready!(self.wire.poll_close(cx)).is_err() {
+                return Poll::Ready(());
+            }
+            self.said_all = true;
         }
-        self.wire.poll_close(cx).map(|_| ())
+        self.wire.poll_drain(cx)
     }
 
     /// The link is over: what it had not confirmed goes back to the session.
     pub(crate) fn shut(self, shared: &Shared, now: Instant) {
-        let mut state = shared.lock();
-        let id = self.frames.id();
-        self.frames.shut(now, &mut state.core);
-        state.core.remove_link(now, id);
-        shared.drain(&mut state);
+        shared.change(|state| {
+            let id = self.frames.id();
+            self.frames.shut(now, &mut state.core);
+            state.core.remove_link(now, id);
+        });
     }
 }
 
@@ -113,9 +122,7 @@ impl Traffic for FrameTraffic<'_> {
     type Error = LinkError;
 
     fn inbound(&mut self, input: &[u8], _out: &mut Outbox) -> Result<Inbound, LinkError> {
-        let mut state = self.shared.lock();
-        let used = self.frames.handle_input(self.now, input, &mut state.core);
-        self.shared.drain(&mut state);
+        let used = self.shared.change(|state| self.frames.handle_input(self.now, input, &mut state.core));
         Ok(match used? {
             0 => Inbound::Need(1),
             count => Inbound::Used(count),
@@ -123,10 +130,8 @@ impl Traffic for FrameTraffic<'_> {
     }
 
     fn outbound(&mut self, out: &mut Outbox) -> Result<(), LinkError> {
-        let mut state = self.shared.lock();
         let room = out.room();
-        out.gather(|tail| self.frames.poll_output(self.now, room, tail, &mut state.core));
-        self.shared.drain(&mut state);
+        self.shared.change(|state| out.gather(|tail| self.frames.poll_output(self.now, room, tail, &mut state.core)));
         Ok(())
     }
 }

@@ -3,6 +3,7 @@
 mod clock;
 mod error;
 mod link;
+mod pool;
 mod shared;
 mod stream;
 mod task;
@@ -21,14 +22,17 @@ use towline_proto::session::{Mark, OpenError as CoreOpenError, Order, RecvError 
 use towline_proto::session::{SendError as CoreSendError, StreamKey};
 use towline_proto::wire::close::{Close, CloseCode};
 
+use crate::tls::KeyExchange;
 pub(crate) use clock::Clock;
 pub use error::{Ended, EndedBy, OpenError, RecvError, SendError, Undecided};
 pub(crate) use link::FreshLink;
+pub use pool::{Pool, PoolStats};
 pub(crate) use shared::Shared;
 use shared::{Bells, State, wait};
 pub use stream::{RecvHalf, SendHalf, Stream};
-pub(crate) use task::{JOINS_MAX, Join, Rejoin, Rejoined, SessionTask, Supply};
+pub(crate) use task::{JOINS_MAX, Join, Moved, Reconnect, Rejoin, Rejoined, SessionTask, Supply};
 pub use towline_proto::session::Stats;
+pub use towline_proto::session::pool::{Level, Refused, TooSmall};
 
 /// Whether a session has a link right now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +52,8 @@ pub struct LinkInfo {
     pub remote: Option<SocketAddr>,
     /// `tcp` or `memory`.
     pub transport: &'static str,
+    /// How its two ends came to their secrets.
+    pub key_exchange: KeyExchange,
     /// The round-trip time last measured by a probe.
     pub rtt: Option<Duration>,
 }
@@ -125,6 +131,12 @@ impl Session {
         self.shared.lock().links.clone()
     }
 
+    /// How often its last link was lost, since it began. Who looks at [`Session::link_state`] now and then misses a
+    /// loss that was made good in between; this number tells of it.
+    pub fn link_losses(&self) -> u64 {
+        self.shared.lock().losses
+    }
+
     /// Whether it has a link, to be watched.
     pub fn link_state(&self) -> watch::Receiver<LinkState> {
         self.shared.link_state.subscribe()
@@ -191,6 +203,9 @@ impl Session {
     }
 
     /// Opens a stream; waits while as many are open as the peer allows. The peer sees it with its first bytes.
+    ///
+    /// # Errors
+    /// [`OpenError::Memory`] near the bound of the pool; or the session's end.
     pub async fn open(&self, lane: Lane) -> Result<Stream, OpenError> {
         wait(&self.shared.openable, || self.shared.command(|state| self.open_now(state, lane))).await
     }
@@ -202,6 +217,7 @@ impl Session {
                 Some(Ok(Stream::new(self.clone(), key, bells)))
             }
             Err(CoreOpenError::TooMany) => None,
+            Err(CoreOpenError::Memory) => Some(Err(OpenError::Memory)),
             Err(CoreOpenError::Closed) => Some(Err(state.over().into())),
         }
     }

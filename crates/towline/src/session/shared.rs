@@ -3,8 +3,8 @@
 //! Who touches what: the **task** alone owns the links, feeds time and what came, and pulls what goes. **Handles** give
 //! commands. Both hold the lock while they compute and never across a system call or an await, so a handle waits for
 //! the task's decoding of at most 16 KiB, or its gathering of at most 64 KiB, and for no socket. After every change the
-//! core's events are drained before the lock is let go (one change, then every output). `docs/decisions/003` says why
-//! this is a lock and no channel.
+//! core's events are drained before the lock is let go (one change, then every output), and the pool hears what the
+//! session takes now. `docs/decisions/003` says why this is a lock and no channel.
 
 use std::collections::{HashMap, VecDeque};
 use std::pin::pin;
@@ -15,11 +15,13 @@ use std::task::Waker;
 use tokio::sync::{Notify, watch};
 use towline_proto::ids::{KeyHash, Lane, SessionId};
 use towline_proto::mail::keys::PublicKey;
+use towline_proto::session::pool::{Ask, Usage};
 use towline_proto::session::{EndReason, Event, Mark, Session as Core, StreamKey};
 use towline_proto::wire::close::{Close, CloseCode};
 
 use super::clock::Clock;
 use super::error::{Ended, EndedBy, Undecided};
+use super::pool::Member;
 use super::{LinkInfo, LinkState};
 
 /// Wakes those who wait on one stream. All waiting is: get in line, look under the lock, sleep.
@@ -54,6 +56,8 @@ pub(crate) struct State {
     /// Streams that the peer opened and nobody accepted yet; the core bounds how many.
     pub(crate) opened: VecDeque<(StreamKey, Lane)>,
     pub(crate) links: Vec<LinkInfo>,
+    /// How often the last link was lost.
+    pub(crate) losses: u64,
     pub(crate) ended: Option<Ended>,
     /// The task is gone: its last words have left, or the time for them is over.
     pub(crate) parted: bool,
@@ -62,6 +66,8 @@ pub(crate) struct State {
     /// What the peer must still be told about an end that did not wait for the core to say it.
     pub(crate) last_word: Option<Close>,
     pub(crate) undecided: Vec<Undecided>,
+    /// What the pool was last told.
+    reported: Option<(Usage, Ask, bool)>,
     /// Wakes the task.
     pub(crate) task: Option<Waker>,
 }
@@ -72,6 +78,7 @@ pub(crate) struct Shared {
     pub(crate) peer: PublicKey,
     pub(crate) peer_hash: KeyHash,
     pub(crate) clock: Clock,
+    pub(super) member: Member,
     state: Mutex<State>,
     /// Of every lane's permanent stream.
     pub(crate) lanes: [(StreamKey, Arc<Bells>); Lane::COUNT],
@@ -83,25 +90,29 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) fn new(core: Core, id: SessionId, peer: PublicKey, clock: Clock) -> Arc<Self> {
+    pub(crate) fn new(core: Core, peer: PublicKey, clock: Clock, member: Member) -> Arc<Self> {
+        let id = core.id();
         let lanes = std::array::from_fn(|lane| (core.lane(Lane(lane as u8)), Arc::default()));
         let state = State {
             core,
             streams: HashMap::new(),
             opened: VecDeque::new(),
             links: Vec::new(),
+            losses: 0,
             ended: None,
             parted: false,
             closing: None,
             last_word: None,
             undecided: Vec::new(),
+            reported: None,
             task: None,
         };
-        Arc::new(Self {
+        let shared = Arc::new(Self {
             id,
             peer,
             peer_hash: crate::identity::key_hash(&peer),
             clock,
+            member,
             state: Mutex::new(state),
             lanes,
             any_readable: Notify::new(),
@@ -109,7 +120,10 @@ impl Shared {
             acceptable: Notify::new(),
             over: Notify::new(),
             link_state: watch::Sender::new(LinkState::Disconnected),
-        })
+        });
+        shared.member.introduce(&shared);
+        shared.change(|_| ());
+        shared
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
@@ -121,15 +135,47 @@ impl Shared {
         &self.lanes[usize::from(lane.0).min(Lane::COUNT - 1)]
     }
 
-    /// Gives a command, drains the events, and wakes the task if it has something to do.
-    pub(crate) fn command<R>(&self, command: impl FnOnce(&mut State) -> R) -> R {
-        let mut state = self.lock();
-        let answer = command(&mut state);
-        self.drain(&mut state);
-        if let Some(task) = &state.task {
-            task.wake_by_ref();
+    /// Makes one change, with what the pool allows; drains the events, tells the pool, and does what follows from that
+    /// for others.
+    pub(crate) fn change<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
+        let (answer, to_settle) = self.change_alone(change);
+        if to_settle {
+            self.member.settle();
         }
         answer
+    }
+
+    /// The same without what follows for others; says whether something does.
+    fn change_alone<R>(&self, change: impl FnOnce(&mut State) -> R) -> (R, bool) {
+        let mut state = self.lock();
+        state.core.allow(self.member.view());
+        let answer = change(&mut state);
+        self.drain(&mut state);
+        (answer, self.report(&mut state))
+    }
+
+    fn report(&self, state: &mut State) -> bool {
+        let now = (state.core.usage(), state.core.asks(), state.core.is_ended());
+        // Who waits says so each time: its turn may have been taken away meanwhile.
+        if state.reported == Some(now) && now.1 == Ask::Nothing {
+            return false;
+        }
+        state.reported = Some(now);
+        self.member.report(now.0, now.1, now.2)
+    }
+
+    /// Makes a change for a handle: the task is woken, since it may have something to do.
+    pub(crate) fn command<R>(&self, command: impl FnOnce(&mut State) -> R) -> R {
+        self.change(|state| {
+            let answer = command(state);
+            state.wake_task();
+            answer
+        })
+    }
+
+    /// The pool allows something else now.
+    pub(super) fn look_at_pool(&self) {
+        self.change_alone(|state| state.wake_task());
     }
 
     /// Ends the session in order; see [`super::Session::close`].
@@ -140,14 +186,14 @@ impl Shared {
         });
     }
 
-    /// Ends the session here and now; nothing that waits is sent, but the peer is told, if a link can still carry a word.
+    /// Ends the session here and now and lets go of what was not read; the peer is told if a link still can.
     pub(crate) fn cut(&self, close: Close) {
-        self.command(|state| {
-            if state.ended.is_none() {
-                state.last_word = Some(close.clone());
-            }
-            state.core.end(EndReason::Closed(close));
-        });
+        self.change(|state| state.cut(close));
+    }
+
+    /// The same at the pool's word, which goes on by itself.
+    pub(super) fn cut_for_memory(&self, close: Close) {
+        self.change_alone(|state| state.cut(close));
     }
 
     /// Waits for the session's end and says why.
@@ -167,7 +213,7 @@ impl Shared {
     }
 
     /// Takes every event out of the core and rings the bells.
-    pub(crate) fn drain(&self, state: &mut State) {
+    fn drain(&self, state: &mut State) {
         while let Some(event) = state.core.poll_event() {
             match event {
                 Event::Opened(key, lane) => {
@@ -234,6 +280,7 @@ impl Shared {
         };
         let undecided = state.core.undecided().map(|(key, message)| Undecided { lane: lane_of(key), message });
         state.undecided = undecided.collect();
+        state.core.drop_undecided();
         state.ended = Some(ended(reason));
         self.link_state.send_replace(LinkState::Ended);
         let streams = state.streams.values().map(|entry| &entry.bells);
@@ -245,6 +292,20 @@ impl Shared {
 }
 
 impl State {
+    fn wake_task(&self) {
+        if let Some(task) = &self.task {
+            task.wake_by_ref();
+        }
+    }
+
+    fn cut(&mut self, close: Close) {
+        if !self.core.is_ended() {
+            self.last_word = Some(close.clone());
+            self.core.cut(close);
+            self.wake_task();
+        }
+    }
+
     /// Notes a stream with both its halves in the application's hands (or on the way there).
     pub(crate) fn enter(&mut self, key: StreamKey, lane: Lane) -> Arc<Bells> {
         let bells = Arc::<Bells>::default();

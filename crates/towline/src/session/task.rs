@@ -23,6 +23,10 @@ use crate::pump::PumpEnd;
 /// How long the last words of a session may take to leave, over all its links.
 const GOODBYE_TIME: Duration = Duration::from_secs(2);
 
+/// A session that waits for the pool looks again this often. Turns are told at once; what nobody tells is that the pool
+/// was emptied a little.
+const POOL_LOOK_TIME: Duration = Duration::from_secs(1);
+
 /// Joins that may wait for the task.
 pub(crate) const JOINS_MAX: usize = 4;
 
@@ -45,10 +49,21 @@ pub(crate) enum Rejoined {
 /// Comes back to the peer: one future that tries until it has an answer.
 pub(crate) type Rejoin = Pin<Box<dyn Future<Output = Rejoined> + Send>>;
 
+/// Ends when the peer is better reached by a new link than by the one that lives.
+pub(crate) type Moved = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// How a client gets new links.
+pub(crate) trait Reconnect: Send {
+    /// Called when no link is left, with what was received.
+    fn rejoin(&mut self, received: ReceiveState) -> Rejoin;
+    /// Called with each new link. When it ends, the link is given up and `rejoin` called.
+    fn moved(&mut self) -> Moved;
+}
+
 /// How a session gets new links.
 pub(crate) enum Supply {
-    /// The client's: called when no link is left, with what was received.
-    Rejoin(Box<dyn FnMut(ReceiveState) -> Rejoin + Send>),
+    /// The client's.
+    Reconnect(Box<dyn Reconnect>),
     /// The server's: peers join.
     Joins(mpsc::Receiver<Join>),
 }
@@ -59,6 +74,7 @@ pub(crate) struct SessionTask {
     links: Vec<Link>,
     supply: Supply,
     rejoin: Option<Rejoin>,
+    moved: Option<Moved>,
     config: LinkConfig,
     timer: Pin<Box<Sleep>>,
     /// When the last words must have left; set when the session is over.
@@ -75,7 +91,8 @@ impl SessionTask {
         config: LinkConfig,
     ) -> Self {
         let timer = Box::pin(sleep_until(shared.clock.at(shared.clock.now())));
-        let mut task = Self { shared, links: Vec::new(), supply, rejoin: None, config, timer, goodbye: None };
+        let (links, rejoin, moved, goodbye) = (Vec::new(), None, None, None);
+        let mut task = Self { shared, links, supply, rejoin, moved, config, timer, goodbye };
         let now = task.shared.clock.now();
         task.add_link(first, answer, now);
         task
@@ -94,10 +111,24 @@ impl SessionTask {
         self.shared.lock().links = self.links.iter().map(Link::info).collect();
     }
 
+    fn remove_links(&mut self, now: Instant) {
+        while !self.links.is_empty() {
+            self.remove_link(0, now);
+        }
+    }
+
     fn remove_link(&mut self, index: usize, now: Instant) {
         self.links.remove(index).shut(&self.shared, now);
         self.show_links();
-        if self.links.is_empty() && self.shared.lock().ended.is_none() {
+        if !self.links.is_empty() {
+            return;
+        }
+        let over = {
+            let mut state = self.shared.lock();
+            state.losses += 1;
+            state.ended.is_some()
+        };
+        if !over {
             self.shared.link_state.send_replace(LinkState::Disconnected);
         }
     }
@@ -111,12 +142,17 @@ impl SessionTask {
                     cx.waker().wake_by_ref();
                 }
             }
-            Supply::Rejoin(start) => {
-                if !self.links.is_empty() {
-                    return;
+            Supply::Reconnect(way) if !self.links.is_empty() => {
+                let moved = self.moved.get_or_insert_with(|| way.moved());
+                if moved.as_mut().poll(cx).is_ready() {
+                    self.remove_links(now);
+                    cx.waker().wake_by_ref();
                 }
+            }
+            Supply::Reconnect(way) => {
+                self.moved = None;
                 let shared = &self.shared;
-                let rejoin = self.rejoin.get_or_insert_with(|| start(shared.lock().core.receive_state()));
+                let rejoin = self.rejoin.get_or_insert_with(|| way.rejoin(shared.lock().core.receive_state()));
                 if let Poll::Ready(answer) = rejoin.as_mut().poll(cx) {
                     self.rejoin = None;
                     self.take_rejoined(answer, now);
@@ -128,9 +164,7 @@ impl SessionTask {
     /// The peer joins with a new link because it gave its old ones up: they are shut first, so that both sides state
     /// what they have received with nothing still on the way.
     fn take_join(&mut self, join: Join, now: Instant) {
-        while !self.links.is_empty() {
-            self.remove_link(0, now);
-        }
+        self.remove_links(now);
         let received = self.shared.lock().core.receive_state();
         let peer = join.joiner.received().clone();
         let mut answer = Vec::new();
@@ -151,17 +185,15 @@ impl SessionTask {
     }
 
     fn resume(&mut self, received: &ReceiveState, now: Instant) {
-        let mut state = self.shared.lock();
-        if let Err(violation) = state.core.resume(now, received) {
-            state.core.end(EndReason::Violated(violation));
-        }
-        self.shared.drain(&mut state);
+        self.shared.change(|state| {
+            if let Err(violation) = state.core.resume(now, received) {
+                state.core.end(EndReason::Violated(violation));
+            }
+        });
     }
 
     fn end(&mut self, reason: EndReason) {
-        let mut state = self.shared.lock();
-        state.core.end(reason);
-        self.shared.drain(&mut state);
+        self.shared.change(|state| state.core.end(reason));
     }
 
     fn poll_links(&mut self, cx: &mut Context<'_>, now: Instant) {
@@ -186,9 +218,14 @@ impl SessionTask {
 
     /// A link's end ends the session only if the peer broke a rule.
     fn judge(&mut self, end: PumpEnd<LinkError>) {
-        match end {
-            PumpEnd::Traffic(error) if !error.is_of_the_link_only() => self.shared.cut(error.close()),
-            _ => {}
+        if let PumpEnd::Traffic(error) = end
+            && !error.is_of_the_link_only()
+        {
+            let close = error.close();
+            self.shared.change(|state| {
+                state.last_word = Some(close.clone());
+                state.core.end(EndReason::Closed(close));
+            });
         }
     }
 
@@ -219,9 +256,12 @@ impl SessionTask {
     }
 
     /// The next moment at which core or links have something to do.
-    fn next_timeout(&self) -> Option<Instant> {
-        let core = self.shared.lock().core.poll_timeout();
-        self.links.iter().map(Link::poll_timeout).chain([core]).flatten().min()
+    fn next_timeout(&self, now: Instant) -> Option<Instant> {
+        let (core, pool) = {
+            let core = &self.shared.lock().core;
+            (core.poll_timeout(), core.waits_for_pool().then(|| now + POOL_LOOK_TIME))
+        };
+        self.links.iter().map(Link::poll_timeout).chain([core, pool]).flatten().min()
     }
 }
 
@@ -231,15 +271,13 @@ impl Future for SessionTask {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
         let now = this.shared.clock.now();
-        {
-            let mut state = this.shared.lock();
+        this.shared.change(|state| {
             match &mut state.task {
                 Some(waker) => waker.clone_from(cx.waker()),
                 none => *none = Some(cx.waker().clone()),
             }
             state.core.handle_timeout(now);
-            this.shared.drain(&mut state);
-        }
+        });
         if this.shared.lock().ended.is_none() {
             this.poll_supply(cx, now);
             this.poll_links(cx, now);
@@ -247,7 +285,7 @@ impl Future for SessionTask {
         if this.shared.lock().ended.is_some() {
             return this.poll_goodbye(cx, now);
         }
-        let next = this.next_timeout();
+        let next = this.next_timeout(now);
         this.sleep_until(cx, next)
     }
 }

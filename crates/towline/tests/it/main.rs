@@ -3,6 +3,8 @@
 mod calls;
 mod echo;
 mod hostile;
+mod memory;
+mod openssl;
 mod proxy;
 mod resume;
 mod services;

@@ -28,6 +28,18 @@ fn nothing_written_is_a_working_configuration() {
 }
 
 #[test]
+fn what_watches_the_link_can_be_tuned_within_its_bounds() {
+    let usual = parse("").1.unwrap().client();
+    assert_eq!((usual.probe_period, usual.address_check), (Duration::from_millis(7_500), Duration::from_secs(1)));
+    let tuned = parse("probe_period = \"1500ms\"\naddress_check = \"0s\"\n").1.unwrap().client();
+    assert_eq!((tuned.probe_period, tuned.address_check), (Duration::from_millis(1_500), Duration::ZERO));
+    for bad in ["499ms", "5m1ms"] {
+        let error = parse(&format!("probe_period = \"{bad}\"\n")).1.unwrap_err();
+        assert!(error.message.contains("500ms to 5m"), "{error}");
+    }
+}
+
+#[test]
 fn rules_are_read_in_their_order() {
     let (_home, config) = parse(
         r#"

@@ -57,6 +57,18 @@ fn a_value_that_is_no_duration_has_its_line_or_its_variable() {
 }
 
 #[test]
+fn post_quantum_is_required_unless_the_file_says_prefer() {
+    let read = |text: &str| HubConfig::resolve(file(text).expect("strict"));
+    assert_eq!(read("state = '/s'").expect("valid").config.pq.0, towline::PostQuantum::Require);
+    let resolved = read("state = '/s'\npq = 'prefer'").expect("valid");
+    assert_eq!(resolved.config.pq.0, towline::PostQuantum::Prefer);
+    assert_eq!(value(&resolved, "pq"), ("\"prefer\"".into(), "hub.toml:2".into()));
+    let error = file("state = '/s'\npq = 'no'").expect_err("neither");
+    assert_eq!(error.line, Some(2));
+    assert!(error.message.contains("neither `require` nor `prefer`"), "{error}");
+}
+
+#[test]
 fn what_contradicts_itself_is_refused() {
     for (text, wanted) in [
         ("state = '/s'\nlisten = []", "listen"),
@@ -67,6 +79,8 @@ fn what_contradicts_itself_is_refused() {
         ("state = '/s'\nannounce = ['hub.example:70000']", "`announce`: \"hub.example:70000\" is not HOST:PORT"),
         ("state = '/s'\n[groups]\ntills = ['a']\n[[allow]]\nfrom = ['b']\nto = ['@tils']", "did you mean @tills?"),
         ("state = '/s'\nmax_deadline = '1m'", "above"),
+        ("state = '/s'\nprobe_period = '499ms'", "`probe_period` is 499ms; it must be 500ms to 5m"),
+        ("state = '/s'\nprobe_period = '5m1ms'", "probe_period"),
         ("state = '/s'\n[[allow]]\nfrom = ['@shop']\nto = ['b']", "@shop"),
         ("state = '/s'\n[[allow]]\nfrom = ['a']\nto = ['b']\nlanes = ['fast']", "lane"),
     ] {
@@ -82,4 +96,15 @@ fn groups_and_allow_entries_become_the_policy() {
     let policy = config.policy().expect("lanes");
     let judge = |lane| policy.judge(&"shop".parse().unwrap(), &"kitchen-7".parse().unwrap(), lane).is_allowed();
     assert!(judge(Lane::NORMAL) && !judge(Lane::BULK));
+}
+
+#[test]
+fn memory_that_has_no_room_for_the_largest_message_is_refused() {
+    let with = |memory: &str| {
+        let layers = file(&format!("state = '/s'\nmemory = '{memory}'\n")).expect("a size");
+        HubConfig::resolve(layers).map(|resolved| resolved.config.memory)
+    };
+    assert_eq!(with("8MiB").expect("just enough"), Size(8 << 20));
+    let error = with("8191KiB").expect_err("one step too small").to_string();
+    assert!(error.contains("`memory`") && error.contains("at least 8388608"), "{error}");
 }

@@ -1,8 +1,10 @@
 use super::*;
+use rusqlite::Connection;
 use std::sync::mpsc;
 
 mod damage;
 mod kill;
+mod retention;
 
 fn put(table: Table, key: &[u8], record: &[u8]) -> Change {
     Change::Put { table, key: key.to_vec(), record: record.to_vec() }
@@ -32,7 +34,7 @@ fn what_was_committed_is_there_after_reopening() {
     fill(&path, &[put(Table::Device, b"a", b"one"), put(Table::Phase, b"a", b"two"), put(Table::Late, b"z", b"gone")]);
     fill(&path, &[put(Table::Phase, b"a", b"three"), delete(Table::Late, b"z"), delete(Table::Late, b"never")]);
     let mailbox = Mailbox::open(&path).expect("opens");
-    assert_eq!(mailbox.damage(), []);
+    assert_eq!(mailbox.damage(), None);
     let reader = mailbox.reader().expect("reads");
     assert_eq!(reader.get(Table::Device, b"a").expect("whole"), Some(b"one".to_vec()));
     assert_eq!(reader.get(Table::Phase, b"a").expect("whole"), Some(b"three".to_vec()));
@@ -43,7 +45,7 @@ fn what_was_committed_is_there_after_reopening() {
 #[test]
 fn the_mailbox_syncs_every_commit_with_fdatasync() {
     let (_folder, path) = folder();
-    let connection = open_fresh(&path).expect("opens");
+    let connection = schema::make(&path).expect("opens");
     let number = |name: &str| connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0));
     assert_eq!(number("synchronous"), Ok(2));
     let mode: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)).expect("a mode");

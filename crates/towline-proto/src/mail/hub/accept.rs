@@ -4,6 +4,7 @@ use super::HubCore;
 use super::io::{Cut, Damaged, SessionKey, Write};
 use super::kept::Kept;
 use super::record::{BodyPlace, MessageRecord, Phase};
+use super::status::DAMAGED;
 use super::timers::Timer;
 use super::turn::Turn;
 use crate::ids::MessageId;
@@ -94,9 +95,10 @@ impl HubCore {
             }
             return true;
         }
-        if let Some(live) = self.live.get(&id) {
-            // The very same one is on its way already: its result follows.
-            if live.signed != *signed {
+        if let Some(known) = self.live.envelope_of(id) {
+            if known == signed.digest(&turn.crypto) {
+                self.answer_live_again(turn, session, envelope);
+            } else {
                 refuse(turn, session, envelope, reused());
             }
             return true;
@@ -106,8 +108,7 @@ impl HubCore {
             Ok(None) => return false,
             Err(Damaged) => {
                 // Accepted anew it might be handled twice.
-                let text = "the hub has this message already, and its record is damaged";
-                refuse(turn, session, envelope, Refusal::new(Code::HubStorage, text));
+                refuse(turn, session, envelope, Refusal::new(Code::HubStorage, DAMAGED));
                 return true;
             }
         };

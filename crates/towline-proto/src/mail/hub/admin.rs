@@ -2,6 +2,7 @@
 
 use super::HubCore;
 use super::io::{AdminAnswer, Command, Output, RequestKey, Write};
+use super::status::DAMAGED;
 use super::turn::Turn;
 use crate::ids::{DeviceName, Lane, MessageId};
 use crate::mail::code::Code;
@@ -58,8 +59,10 @@ impl HubCore {
     }
 
     fn admin_status(&self, turn: &Turn<'_>, id: MessageId) -> AdminAnswer {
-        let status = self.find(turn, id).and_then(|kept| self.status(turn, &kept));
-        match status {
+        let Ok(found) = self.find_or_damaged(turn, id) else {
+            return AdminAnswer::No { code: Code::HubStorage, text: DAMAGED.into() };
+        };
+        match found.and_then(|kept| self.status(turn, &kept)) {
             Some(status) => AdminAnswer::Status(Box::new(status)),
             None => AdminAnswer::No { code: Code::NoSuchMessage, text: format!("there is no message {id}") },
         }

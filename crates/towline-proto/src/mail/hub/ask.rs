@@ -2,6 +2,7 @@
 
 use super::HubCore;
 use super::io::SessionKey;
+use super::status::DAMAGED;
 use super::turn::Turn;
 use crate::ids::{DeviceName, Lane, MessageId};
 use crate::mail::code::Code;
@@ -38,7 +39,11 @@ impl HubCore {
         id: MessageId,
         watch: bool,
     ) -> Answer {
-        let concerned = self.find(turn, id).filter(|kept| kept.sender == *key || kept.recipient == *key);
+        let Ok(found) = self.find_or_damaged(turn, id) else {
+            // Whose it is cannot be read either; who knows the id may know this much.
+            return Answer::No { code: Code::HubStorage, text: DAMAGED.into() };
+        };
+        let concerned = found.filter(|kept| kept.sender == *key || kept.recipient == *key);
         let Some(status) = concerned.as_ref().and_then(|kept| self.status(turn, kept)) else {
             return no_such_message(id);
         };

@@ -68,7 +68,7 @@ impl HubCore {
         known.links = links.into_iter().take(MAX_LINKS_LISTED).map(|link| clip(link, MAX_DESCRIPTION_LEN)).collect();
         known.rtt_us = rtt_us;
         let key = known.key;
-        if cut_off && self.has_live_to(session) {
+        if cut_off && self.live.any_to(session) {
             turn.now(Output::ResetLive { session });
         }
         self.presence_may_have_changed(turn, &key);
@@ -84,7 +84,7 @@ impl HubCore {
         }
         self.uploads_lost_session(turn, session);
         self.pings_lost_session(turn, session);
-        for id in self.live_to(session) {
+        for id in self.live.to(session) {
             self.live_over(turn, id, End::Lost { given: true });
         }
         if self.devices.get(&gone.key).is_some_and(|device| device.agent == Some(session)) {

@@ -48,7 +48,11 @@ impl HubCore {
             Some(device) if device.record.since_ms > 0 => {
                 Reason::new(Code::Offline, format!("offline since {}", utc_text(device.record.since_ms)))
             }
-            _ => Reason::new(Code::Offline, "it has never been online"),
+            Some(device) => {
+                let joined = utc_text(device.record.joined_ms);
+                Reason::new(Code::Offline, format!("offline since {joined}, when it joined"))
+            }
+            None => Reason::new(Code::Offline, "the hub no longer knows the recipient"),
         };
         self.decide(turn, id, Outcome::Expired, reason);
     }

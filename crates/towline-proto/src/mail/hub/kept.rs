@@ -22,6 +22,8 @@ pub(super) struct Kept {
     /// What its `Deliver` weighs in the window.
     pub(super) inline_bytes: u64,
     pub(super) deadline: Deadline,
+    /// The hub's wall clock at its acceptance, in milliseconds since 1970.
+    pub(super) accepted_ms: u64,
     pub(super) phase: Phase,
     pub(super) late: Option<Word>,
     /// A request for `go` that waits until the messages ahead have theirs. Only in memory: the agent asks again.
@@ -52,6 +54,7 @@ impl Kept {
             size,
             inline_bytes: if inline { size.min(DELIVER_WINDOW_BYTES) } else { 0 },
             deadline: record.deadline,
+            accepted_ms: record.deadline.wall_ms,
             phase: record.phase.clone(),
             late: record.late.clone(),
             asked: None,

@@ -55,6 +55,8 @@ pub struct HubCore {
     config: HubConfig,
     boot: BootId,
     draining: bool,
+    /// No input was worked on yet: the policy may have changed since the core before this one.
+    fresh: bool,
     devices: devices::Devices,
     tickets: BTreeMap<Digest, TicketRecord>,
     sessions: sessions::Sessions,
@@ -65,7 +67,7 @@ pub struct HubCore {
     queues: BTreeMap<PublicKey, queue::Queue>,
     usage: usage::Usage,
     uploads: BTreeMap<MessageId, upload::Upload>,
-    live: BTreeMap<MessageId, live::Live>,
+    live: live::Lives,
     pings: BTreeMap<u64, ping::Ping>,
     next_ping: u64,
     next_order: u64,
@@ -96,6 +98,7 @@ impl HubCore {
             config,
             boot,
             draining: false,
+            fresh: true,
             devices: devices::Devices::default(),
             tickets: BTreeMap::new(),
             sessions: sessions::Sessions::default(),
@@ -104,7 +107,7 @@ impl HubCore {
             queues: BTreeMap::new(),
             usage: usage::Usage::default(),
             uploads: BTreeMap::new(),
-            live: BTreeMap::new(),
+            live: live::Lives::default(),
             pings: BTreeMap::new(),
             next_ping: 0,
             next_order: 0,
@@ -132,7 +135,8 @@ impl HubCore {
         core
     }
 
-    fn restore(&mut self, kept: Kept, now: HubTime) {
+    fn restore(&mut self, mut kept: Kept, now: HubTime) {
+        kept.deadline = kept.deadline.in_boot(now, self.boot);
         self.next_order = self.next_order.max(kept.order + 1);
         self.usage.take(kept.recipient, kept.size);
         let queue = self.queues.entry(kept.recipient).or_default();
@@ -156,6 +160,9 @@ impl HubCore {
     pub fn handle(&mut self, now: HubTime, input: Input, store: &dyn Lookup, crypto: &dyn Crypto) -> Step {
         self.step += 1;
         let mut turn = Turn { now, store, crypto, step: Step { number: self.step, ..Step::default() } };
+        if core::mem::take(&mut self.fresh) {
+            self.refuse_forbidden(&mut turn);
+        }
         // Whatever came now came after what was due before.
         self.run_timers(&mut turn);
         self.dispatch(&mut turn, input);

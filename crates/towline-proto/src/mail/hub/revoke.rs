@@ -62,9 +62,14 @@ impl HubCore {
         }
     }
 
-    /// A new policy holds at once: what it no longer permits and has not started is refused.
+    /// A new policy holds at once.
     pub(super) fn policy_changed(&mut self, turn: &mut Turn<'_>, policy: Policy) {
         self.config.policy = policy;
+        self.refuse_forbidden(turn);
+    }
+
+    /// What the policy no longer permits and has not started is refused.
+    pub(super) fn refuse_forbidden(&mut self, turn: &mut Turn<'_>) {
         let unstarted = self.kept.values().filter(|kept| !matches!(kept.phase, Phase::Started(_)));
         let refused: Vec<(MessageId, String)> = unstarted
             .filter_map(|kept| {

@@ -18,8 +18,6 @@ pub(super) struct Session {
     pub(super) watched: BTreeSet<MessageId>,
     /// Its questions of who is there that go on: the asker's number, and one device or all.
     pub(super) presence_watches: Vec<(u64, Option<PublicKey>)>,
-    /// Its live messages that are unconfirmed.
-    pub(super) live: usize,
 }
 
 /// All sessions, and which belong to a key.
@@ -39,7 +37,6 @@ impl Sessions {
             rtt_us: 0,
             watched: BTreeSet::new(),
             presence_watches: Vec::new(),
-            live: 0,
         };
         self.all.insert(session, fresh);
     }

@@ -9,6 +9,9 @@ use crate::ids::MessageId;
 use crate::mail::message::MessageStatus;
 use std::collections::BTreeSet;
 
+/// What is said of a message whose record is not what was written.
+pub(super) const DAMAGED: &str = "the hub has this message, and its record is damaged";
+
 impl HubCore {
     /// The message as it is now: the store knows it only as of the last commit. A copy, without its watchers.
     /// `None` also if its record is damaged.
@@ -38,7 +41,7 @@ impl HubCore {
             envelope: kept.envelope.clone(),
             state: kept.phase.state(),
             deadline_left_ms: if undecided { kept.deadline.left_ms(turn.now, self.boot) } else { 0 },
-            accepted_ms: kept.deadline.wall_ms,
+            accepted_ms: kept.accepted_ms,
             receipt,
             output,
             late: kept.late.as_ref().map(|Word { receipt, .. }| receipt.clone()),

@@ -10,7 +10,7 @@ pub(super) enum Timer {
     Message(MessageId),
     /// A body that stopped arriving.
     Upload(MessageId),
-    /// A live message's confirmation.
+    /// A live message's confirmation; after it, how long its id is known.
     Live(MessageId),
     /// A relayed ping's answer.
     Ping(u64),

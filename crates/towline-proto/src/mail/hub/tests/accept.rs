@@ -6,6 +6,7 @@ use crate::mail::code::Code;
 use crate::mail::envelope::Envelope;
 use crate::mail::hub::HubConfig;
 use crate::mail::hub::io::{Input, Output};
+use crate::mail::hub::record::Phase;
 use crate::mail::limits::{DRAIN_RETRY_MS, QUOTA_RETRY_MS};
 use crate::mail::message::{Answer, INLINE_MAX_BYTES, Question, ToDevice, ToHub};
 use crate::mail::outcome::{Outcome, State};
@@ -214,4 +215,22 @@ fn a_sender_takes_back_what_has_not_started_and_only_that() {
     world.start(agent, started);
     let Some(Answer::Status(status)) = world.ask(a, Question::Withdraw { id: started }).answer(a) else { panic!() };
     assert_eq!(status.state, State::Started);
+}
+
+#[test]
+fn a_policy_that_changed_while_the_hub_was_down_refuses_what_has_not_started() {
+    let mut world = World::new();
+    let (a, b) = (world.agent(A), world.agent(B));
+    let started = world.send(a, A, "b");
+    world.start(b, started);
+    let waiting = world.send(a, A, "b");
+    world.config.policy = Policy::default();
+    world.restart();
+    world.agent(A);
+    let outcome = |id| match &world.store.messages[&id].phase {
+        Phase::Decided(decision) => Some(decision.outcome),
+        _ => None,
+    };
+    assert_eq!((outcome(waiting), outcome(started)), (Some(Outcome::Refused), None));
+    assert_eq!(world.core.gauges().undecided, 1);
 }

@@ -7,8 +7,8 @@ use crate::mail::code::Code;
 use crate::mail::envelope::Envelope;
 use crate::mail::hub::io::{Input, SessionKey};
 use crate::mail::limits::{
-    MAX_LIVE_PER_SESSION, MAX_PINGS, MAX_PRESENCE_WATCHES_PER_SESSION, MAX_SESSIONS_PER_DEVICE, MAX_UPLOADS_PER_DEVICE,
-    MAX_WATCHED_MESSAGES_PER_SESSION,
+    MAX_LIVE_PER_DEVICE, MAX_LIVE_REMEMBERED_PER_DEVICE, MAX_PINGS, MAX_PRESENCE_WATCHES_PER_SESSION,
+    MAX_SESSIONS_PER_DEVICE, MAX_UPLOADS_PER_DEVICE, MAX_WATCHED_MESSAGES_PER_SESSION,
 };
 use crate::mail::message::{Question, Role, ToHub};
 use crate::mail::outcome::Outcome;
@@ -132,11 +132,12 @@ fn within_limits(world: &World) {
     assert!(core.uploads.len() <= MAX_UPLOADS_PER_DEVICE && core.pings.len() <= MAX_PINGS);
     assert!(core.sessions.of_key(&C.0).count() <= MAX_SESSIONS_PER_DEVICE + 1);
     for (_, session) in core.sessions.iter() {
-        assert!(session.live <= MAX_LIVE_PER_SESSION);
         assert!(session.presence_watches.len() <= MAX_PRESENCE_WATCHES_PER_SESSION);
         let submitted = core.gauges().undecided as usize;
         assert!(session.watched.len() <= MAX_WATCHED_MESSAGES_PER_SESSION + submitted);
     }
+    let (on_the_way, remembered) = core.live.most_of_one_sender();
+    assert!(on_the_way <= MAX_LIVE_PER_DEVICE && remembered <= MAX_LIVE_REMEMBERED_PER_DEVICE);
     assert!(core.settling.is_empty(), "everything was committed");
 }
 

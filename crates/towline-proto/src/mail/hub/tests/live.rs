@@ -5,7 +5,9 @@ use crate::ids::MessageId;
 use crate::mail::code::Code;
 use crate::mail::envelope::Envelope;
 use crate::mail::hub::io::{Input, Output, SessionKey};
-use crate::mail::limits::{LIVE_CONFIRM_MS, MAX_LIVE_PER_SESSION, QUOTA_RETRY_MS};
+use crate::mail::limits::{
+    LIVE_CONFIRM_MS, LIVE_REMEMBER_MS, MAX_LIVE_PER_DEVICE, MAX_LIVE_REMEMBERED_PER_DEVICE, QUOTA_RETRY_MS,
+};
 use crate::mail::message::INLINE_MAX_BYTES;
 
 fn given(said: &Said, session: SessionKey) -> Vec<MessageId> {
@@ -86,18 +88,84 @@ fn a_lost_session_makes_it_unclear_and_the_next_one_is_not_given_it() {
 }
 
 #[test]
-fn a_session_has_so_many_live_messages_unconfirmed_and_no_more() {
+fn a_device_has_so_many_live_messages_unconfirmed_and_no_more_over_all_its_sessions() {
     let mut world = World::new();
-    let (a, b) = (world.client(A), world.agent(B));
+    let b = world.agent(B);
     let mut ids = Vec::new();
-    for _ in 0..MAX_LIVE_PER_SESSION {
+    for _ in 0..MAX_LIVE_PER_DEVICE {
+        // Each on a session of its own, which is gone before its message is confirmed.
+        let a = world.client(A);
         let (id, said) = world.send_live(a, A, "b");
         assert_eq!(given(&said, b), [id]);
+        world.handle(Input::Closed { session: a });
         ids.push(id);
     }
+    let (a, c) = (world.client(A), world.client(C));
     assert_eq!(world.send_live(a, A, "b").1.refusal(a), Some((Code::Quota, QUOTA_RETRY_MS)));
+    assert_eq!(world.send_live(c, C, "b").1.refusal(c), None, "the bound is each device's own");
     world.handle(Input::LiveConfirmed { id: ids[0] });
     assert_eq!(world.send_live(a, A, "b").1.refusal(a), None);
+}
+
+/// Sends a live message, loses the sender's session, and says the very same again on a new one.
+fn said_again(world: &mut World, lost: SessionKey, id: MessageId) -> (SessionKey, Said) {
+    world.handle(Input::Closed { session: lost });
+    let envelope = Envelope { kept: false, id, ..world.envelope(A, "b", b"now") };
+    let newer = world.client(A);
+    (newer, world.submit(newer, envelope.seal(&A), b"now"))
+}
+
+#[test]
+fn a_live_message_that_was_given_is_answered_again_and_never_handed_over_twice() {
+    for result in [Code::Ok, Code::LiveUnclear] {
+        let mut world = World::new();
+        let (a, b) = (world.client(A), world.agent(B));
+        let (id, _) = world.send_live(a, A, "b");
+        world.handle(match result {
+            Code::Ok => Input::LiveConfirmed { id },
+            _ => Input::LiveLost { id, given: true },
+        });
+        world.wait(LIVE_REMEMBER_MS - 1);
+        let (newer, said) = said_again(&mut world, a, id);
+        assert_eq!((said.live(newer), given(&said, b)), (Some(result), vec![]));
+    }
+}
+
+#[test]
+fn a_live_message_said_again_while_it_is_on_its_way_is_answered_where_it_was_said_last() {
+    let mut world = World::new();
+    let (a, b) = (world.client(A), world.agent(B));
+    let (id, _) = world.send_live(a, A, "b");
+    let (newer, said) = said_again(&mut world, a, id);
+    assert_eq!((said.live(newer), given(&said, b)), (None, vec![]));
+    assert_eq!(world.handle(Input::LiveConfirmed { id }).live(newer), Some(Code::Ok));
+}
+
+#[test]
+fn a_live_message_that_was_given_to_nobody_may_be_tried_again() {
+    let mut world = World::new();
+    let a = world.client(A);
+    let (id, said) = world.send_live(a, A, "b");
+    assert_eq!(said.live(a), Some(Code::NotHere));
+    let b = world.agent(B);
+    assert_eq!(given(&said_again(&mut world, a, id).1, b), [id]);
+}
+
+#[test]
+fn live_ids_are_known_for_a_named_time_and_number_and_no_longer() {
+    let mut world = World::new();
+    let (a, _) = (world.client(A), world.agent(B));
+    let mut ids = Vec::new();
+    for _ in 0..=MAX_LIVE_REMEMBERED_PER_DEVICE {
+        let (id, _) = world.send_live(a, A, "b");
+        world.handle(Input::LiveConfirmed { id });
+        ids.push(id);
+    }
+    assert_eq!(world.core.live.envelope_of(ids[0]), None, "the oldest made room");
+    assert!(ids[1..].iter().all(|&id| world.core.live.envelope_of(id).is_some()));
+    world.wait(LIVE_REMEMBER_MS);
+    assert!(ids.iter().all(|&id| world.core.live.envelope_of(id).is_none()));
+    assert_eq!(world.core.live.most_of_one_sender(), (0, 0));
 }
 
 #[test]
@@ -112,10 +180,12 @@ fn a_live_body_has_the_inline_bound() {
 }
 
 #[test]
-fn a_live_messages_id_is_refused_to_another_message_while_it_is_on_its_way() {
+fn a_live_messages_id_is_refused_to_another_message_while_it_is_on_its_way_and_afterwards() {
     let mut world = World::new();
     let (a, c, _) = (world.client(A), world.client(C), world.agent(B));
     let (id, _) = world.send_live(a, A, "b");
     let other = Envelope { id, ..world.envelope(C, "b", b"hello") };
+    assert_eq!(world.submit(c, other.seal(&C), b"hello").refusal(c), Some((Code::IdReused, 0)));
+    world.handle(Input::LiveConfirmed { id });
     assert_eq!(world.submit(c, other.seal(&C), b"hello").refusal(c), Some((Code::IdReused, 0)));
 }

@@ -1,10 +1,12 @@
 //! Deadlines over restarts and reboots.
 
-use super::world::{A, B, World};
-use crate::mail::clock::BootId;
+use super::world::{A, B, HUB, WALL_MS, World};
+use crate::mail::clock::{BootId, utc_text};
 use crate::mail::code::Code;
+use crate::mail::hub::io::Input;
+use crate::mail::hub::record::Phase;
 use crate::mail::limits::RESTART_GRACE_MS;
-use crate::mail::message::ToDevice;
+use crate::mail::message::{Answer, Question, ToDevice};
 use crate::mail::outcome::Outcome;
 
 const HOUR_MS: u64 = 3_600_000;
@@ -43,6 +45,51 @@ fn p16_a_reboot_goes_by_the_wall_clock_clamped_to_the_original_length() {
         assert_eq!(world.core.gauges().undecided, 0);
     }
     println!("p16: reached the clamp over a reboot");
+}
+
+#[test]
+fn p16_after_a_reboot_too_a_later_jump_of_the_wall_clock_changes_nothing() {
+    for jump_ms in [240 * HOUR_MS as i64, -240 * HOUR_MS as i64] {
+        let mut world = World::new();
+        let a = world.client(A);
+        let id = world.send(a, A, "b");
+        world.wall_ms += 20_000;
+        (world.boot, world.boot_ms) = (BootId([2; 16]), 5_000);
+        world.restart();
+        world.wall_ms = world.wall_ms.saturating_add_signed(jump_ms);
+        let (a, b) = (world.client(A), world.agent(B));
+        let said = world.ask(a, Question::Status { id, watch: true });
+        let Some(Answer::Status(status)) = said.answer(a) else { panic!("no status: {:?}", said.0) };
+        assert_eq!((status.deadline_left_ms, status.accepted_ms), (40_000, WALL_MS));
+        world.wait(10_000);
+        let said = world.start(b, id);
+        let left = said.to(b).into_iter().find_map(|message| match message {
+            ToDevice::Go { left_ms, .. } => Some(*left_ms),
+            _ => None,
+        });
+        assert_eq!(left, Some(30_000), "a jump of {jump_ms} ms");
+    }
+    println!("p16: reached what was left to the millisecond under jumps of 10 days after a reboot");
+}
+
+#[test]
+fn an_expired_message_says_since_when_its_recipient_is_offline() {
+    let told = |world: &mut World| {
+        let a = world.client(A);
+        let id = world.send(a, A, "b");
+        world.wait(60_000);
+        let Phase::Decided(decision) = world.store.messages[&id].phase.clone() else { panic!("undecided") };
+        decision.word.receipt.open(&HUB).unwrap().reason
+    };
+    let mut world = World::new();
+    let joined = utc_text(world.store.devices[&B.0].joined_ms);
+    assert_eq!(told(&mut world), format!("offline since {joined}, when it joined"));
+    let b = world.agent(B);
+    let left = utc_text(world.wall_ms);
+    world.handle(Input::Closed { session: b });
+    assert_eq!(told(&mut world), format!("offline since {left}"));
+    let page = include_str!("../../../../../../docs/model.md");
+    assert!(page.contains("`offline since TIME`") && page.contains("`offline since TIME, when it joined`"));
 }
 
 #[test]

@@ -24,7 +24,7 @@ pub(super) const C: TestCrypto = TestCrypto(PublicKey([3; 32]));
 /// A key that belongs to no device.
 pub(super) const STRANGER: TestCrypto = TestCrypto(PublicKey([9; 32]));
 const START_MS: u64 = 1_000_000;
-const WALL_MS: u64 = 1_793_613_600_000;
+pub(super) const WALL_MS: u64 = 1_793_613_600_000;
 
 #[derive(Default)]
 pub(super) struct Store {
@@ -134,7 +134,7 @@ impl Said {
 pub(super) struct World {
     pub(super) core: HubCore,
     pub(super) store: Store,
-    config: HubConfig,
+    pub(super) config: HubConfig,
     pub(super) boot: BootId,
     pub(super) boot_ms: u64,
     pub(super) wall_ms: u64,

@@ -1,8 +1,11 @@
 //! Echo with lines of text, for people: every line comes back, `quit` ends.
 //!
 //! ```sh
-//! cargo run --example echo_lines -- 127.0.0.1:7000                      # then: nc 127.0.0.1 7000
-//! cargo run --example echo_lines -- 127.0.0.1:7000 chain.pem key.pem    # then: openssl s_client -connect 127.0.0.1:7000 (3.5 or later)
+//! cargo run --example echo_lines -- 127.0.0.1:7000
+//! nc 127.0.0.1 7000
+//!
+//! cargo run --example echo_lines -- 127.0.0.1:7000 chain.pem key.pem    # with TLS
+//! openssl s_client -alpn echo/1 -connect 127.0.0.1:7000
 //! ```
 
 use std::error::Error;

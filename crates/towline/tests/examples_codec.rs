@@ -129,21 +129,25 @@ async fn lines_come_back_under_tls() {
     assert_eq!(&answer, b"hello\n");
 }
 
-/// Towline's key exchange is hybrid; OpenSSL has it from 3.5 on.
-fn openssl_has_the_key_exchange() -> bool {
-    let listed = Command::new("openssl").args(["list", "-kem-algorithms"]).output();
-    listed.is_ok_and(|listed| String::from_utf8_lossy(&listed.stdout).contains("X25519MLKEM768"))
-}
-
 #[test]
 fn lines_come_back_as_openssl_speaks_tls() {
-    if !openssl_has_the_key_exchange() {
-        return println!("lines_come_back_as_openssl_speaks_tls: skipped, there is no openssl 3.5 or later");
+    if Command::new("openssl").arg("version").output().is_err() {
+        return println!("lines_come_back_as_openssl_speaks_tls: skipped, there is no openssl");
     }
     let folder = tempfile::tempdir().unwrap();
     let (_example, address, chain) = sealed_lines(folder.path());
     let mut client = Command::new("openssl")
-        .args(["s_client", "-quiet", "-verify_return_error", "-CAfile", chain.to_str().unwrap(), "-connect", &address])
+        .args([
+            "s_client",
+            "-quiet",
+            "-alpn",
+            "echo/1",
+            "-verify_return_error",
+            "-CAfile",
+            chain.to_str().unwrap(),
+            "-connect",
+            &address,
+        ])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

@@ -5,11 +5,15 @@ use crate::limits::PROBE_PERIODS;
 use crate::time::{Duration, Instant};
 use crate::wire::frame::Frame;
 
+/// A timer later than this part of a period was no accident of scheduling.
+const LATE_PARTS: u32 = 4;
+
 /// The probing of one link. A probe goes at the start (for the first round-trip time) and once a period.
 #[derive(Debug)]
 pub(super) struct Probe {
     period: Duration,
-    last_heard: Instant,
+    /// When the link is dead, if no word comes until then.
+    dead_at: Instant,
     next_probe: Instant,
     /// A probe waits to be written.
     due: bool,
@@ -22,16 +26,17 @@ pub(super) struct Probe {
 }
 
 impl Probe {
-    pub(super) const fn new(period: Duration, now: Instant) -> Self {
-        Self { period, last_heard: now, next_probe: now, due: false, nonce: 0, asked: None, owed: None, rtt: None }
+    pub(super) fn new(period: Duration, now: Instant) -> Self {
+        let dead_at = now + period * PROBE_PERIODS;
+        Self { period, dead_at, next_probe: now, due: false, nonce: 0, asked: None, owed: None, rtt: None }
     }
 
     pub(super) const fn rtt(&self) -> Option<Duration> {
         self.rtt
     }
 
-    pub(super) const fn heard(&mut self, now: Instant) {
-        self.last_heard = now;
+    pub(super) fn heard(&mut self, now: Instant) {
+        self.dead_at = now + self.period * PROBE_PERIODS;
     }
 
     pub(super) const fn owe_answer(&mut self, nonce: u64) {
@@ -58,20 +63,23 @@ impl Probe {
         }
     }
 
-    fn dead_at(&self) -> Instant {
-        self.last_heard + self.period * PROBE_PERIODS
-    }
-
     pub(super) fn poll_timeout(&self) -> Instant {
-        self.next_probe.min(self.dead_at())
+        self.next_probe.min(self.dead_at)
     }
 
     /// Moves on even if nothing can be written now: what is due must not hide when the link is dead.
+    ///
+    /// A timer that comes late was kept waiting by this side itself: the process was stopped, the machine slept. What the
+    /// peer said meanwhile may still be on its way, so that time is not counted as its silence, and it is asked once more.
     pub(super) fn handle_timeout(&mut self, now: Instant) -> Result<(), LinkError> {
+        let own_pause = now.since(self.poll_timeout());
+        if own_pause > self.period / LATE_PARTS {
+            self.dead_at = (self.dead_at + own_pause).max(now + self.period);
+        }
         if now >= self.next_probe {
             self.due = true;
             self.next_probe = now + self.period;
         }
-        if now >= self.dead_at() { Err(LinkError::Silent) } else { Ok(()) }
+        if now >= self.dead_at { Err(LinkError::Silent) } else { Ok(()) }
     }
 }

@@ -191,17 +191,42 @@ fn p06_a_peer_silent_for_two_probe_periods_is_dead_and_one_that_says_a_word_is_n
     // The shell reads before it calls: a word that lay there unread keeps the link.
     link.handle_input(now, &framed(&[Frame::Pong { nonce: 9 }]), &mut session).unwrap();
     assert_eq!(link.handle_timeout(now), Ok(()));
-    assert_eq!(link.handle_timeout(at(29_999)), Ok(()));
-    assert_eq!(link.handle_timeout(at(30_000)), Err(LinkError::Silent));
+    assert_eq!(timers_until(&mut link, at(29_999)), Ok(()));
+    assert_eq!(timers_until(&mut link, at(30_000)), Err(LinkError::Silent));
     println!("p06: reached {} s until a silent peer is called dead", dead_at.since(Instant::ZERO).as_secs());
+}
+
+/// Rings every timer up to `end`, in time.
+fn timers_until(link: &mut StreamLink, end: Instant) -> Result<(), LinkError> {
+    while let Some(next) = link.poll_timeout().filter(|next| *next <= end) {
+        link.handle_timeout(next)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn p06_this_sides_own_pause_is_not_counted_as_the_peers_silence() {
+    let (mut link, mut session) = (link(), Notes::default());
+    assert_eq!(timers_until(&mut link, at(10_000)), Ok(()));
+    // Stopped for ten minutes, in which the peer's word did not reach this side either.
+    assert_eq!(link.handle_timeout(at(610_000)), Ok(()));
+    link.handle_input(at(612_000), &framed(&[Frame::Pong { nonce: 9 }]), &mut session).unwrap();
+    assert_eq!(timers_until(&mut link, at(626_999)), Ok(()));
+    assert_eq!(timers_until(&mut link, at(627_000)), Err(LinkError::Silent), "and a dead peer is still dead in time");
+
+    let mut link = self::link();
+    assert_eq!(timers_until(&mut link, at(10_000)), Ok(()));
+    assert_eq!(link.handle_timeout(at(610_000)), Ok(()));
+    assert!(timers_until(&mut link, at(610_000 + 15_000)).is_err(), "no word after the pause either");
 }
 
 #[test]
 fn half_a_frame_is_no_sign_of_life() {
     let (mut link, mut session) = (link(), Notes::default());
     let frame = framed(&[Frame::SessionCredit { limit: 1 << 20 }]);
+    assert_eq!(timers_until(&mut link, at(14_000)), Ok(()));
     assert_eq!(link.handle_input(at(14_000), &frame[..frame.len() - 1], &mut session), Ok(0));
-    assert_eq!(link.handle_timeout(at(15_000)), Err(LinkError::Silent));
+    assert_eq!(timers_until(&mut link, at(15_000)), Err(LinkError::Silent));
 }
 
 #[test]

@@ -67,12 +67,10 @@ impl Link {
 
     /// Does what can be done now; `Ready` when the link is over.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>, shared: &Shared, now: Instant) -> Poll<PumpEnd<LinkError>> {
-        if self.frames.poll_timeout().is_some_and(|at| at <= now) {
+        let time_is_up = |frames: &StreamLink| frames.poll_timeout().is_some_and(|at| at <= now);
+        if time_is_up(&self.frames) {
             // Its timer rings when little is going on: an idle link holds no buffers.
             self.wire.pump().give_back();
-            if let Err(error) = self.frames.handle_timeout(now) {
-                return Poll::Ready(PumpEnd::Traffic(error));
-            }
         }
         let mut traffic = FrameTraffic { frames: &mut self.frames, shared, now };
         let early = std::mem::take(&mut self.early);
@@ -81,7 +79,15 @@ impl Link {
         {
             return Poll::Ready(end);
         }
-        self.wire.poll(cx, &mut traffic)
+        let over = self.wire.poll(cx, &mut traffic);
+        // What came is read before the peer's silence is judged.
+        if over.is_pending()
+            && time_is_up(&self.frames)
+            && let Err(error) = self.frames.handle_timeout(now)
+        {
+            return Poll::Ready(PumpEnd::Traffic(error));
+        }
+        over
     }
 
     /// Puts the session's last word behind what waits.

@@ -71,6 +71,7 @@
 //! ```
 
 mod caller;
+pub mod direct;
 mod halves;
 mod serve;
 #[cfg(feature = "tower")]

@@ -59,7 +59,7 @@ struct Options {
     /// Exit 1 when a row misses its goal
     #[arg(long)]
     check: bool,
-    /// Runs of each contender; the default is 9, for long ones 5, with --quick 3
+    /// Runs of each contender; the default is 9, for idle 5; with --quick 3 and 1
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     runs: Option<u32>,
 }

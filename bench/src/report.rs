@@ -23,6 +23,9 @@ impl Spread {
     }
 }
 
+/// More than this is better without end.
+const RATIO_MAX: f64 = 1_000.0;
+
 /// One result. The names of its fields are those of the JSON.
 #[derive(Clone, Debug, Serialize)]
 pub struct Row {
@@ -64,7 +67,7 @@ impl Row {
         // Nothing cannot be beaten: zero against zero is even, zero against something is better without end.
         let ratio = match (better.median, worse.median) {
             (better, worse) if better == worse => 1.0,
-            (better, worse) => (better / worse).min(1e6),
+            (better, worse) => (better / worse).min(RATIO_MAX),
         };
         let goal = crate::goals::of(suite, case, metric.name, rival_name);
         let met = goal.map(|goal| match goal {

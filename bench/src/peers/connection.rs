@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use towline::Identity;
 use towline::codec::{Decoder, Encoder, FrameError, Framing, LengthPrefixed, Verdict};
 use towline::connection::{Connection, ConnectionEnd, Reactor, Replies};
 use towline::pump::Outbox;
-use towline::tls::{Acceptor, Connector, TlsStream};
+use towline::tls::{Acceptor, Connector};
 
 use super::payload;
 use super::stream::Stream;
@@ -88,16 +88,13 @@ impl Reactor<Pooled> for Echo {
     }
 }
 
-pub async fn serve(job: Job, io: impl Stream, meter: Meter) {
-    // The sender is kept: a connection whose senders are all gone ends.
+pub fn serve(job: Job, io: impl Stream, meter: Meter) {
     if job.load == Load::OneWay {
-        let (_sender, connection) = Connection::new(io, codec(), Count(meter), Default::default());
-        connection.await;
+        tokio::spawn(Connection::answering(io, codec(), Count(meter), Default::default()));
     } else {
         let pool = Pool::default();
         let codec = Pooled(codec(), pool.clone());
-        let (_sender, connection) = Connection::new(io, codec, Echo(pool, meter), Default::default());
-        connection.await;
+        tokio::spawn(Connection::answering(io, codec, Echo(pool, meter), Default::default()));
     }
 }
 
@@ -116,7 +113,7 @@ pub fn serve_sealed(job: Job, listener: TcpListener, tally: &Arc<Tally>) -> Resu
             let _ = io.set_nodelay(true);
             tokio::spawn(async move {
                 match acceptor.accept(io).await {
-                    Ok(io) => serve(job, io, Meter::new(&tally)).await,
+                    Ok(io) => serve(job, io, Meter::new(&tally)),
                     Err(error) => eprintln!("handshake: {error}"),
                 }
             });
@@ -125,15 +122,10 @@ pub fn serve_sealed(job: Job, listener: TcpListener, tally: &Arc<Tally>) -> Resu
     Ok(greeting)
 }
 
-/// The client's handshakes with a server that has the key of that name.
-pub async fn seal(plain: Vec<TcpStream>, key: &str) -> Result<Vec<TlsStream<TcpStream>>, Fault> {
+/// The client's side, for a server that has the key of that name.
+pub fn connector(key: &str) -> Result<Connector, Fault> {
     let key = key.parse().map_err(|_| "the greeting names no key")?;
-    let connector = Connector::to_key(&Identity::generate(), key, ALPN)?;
-    let mut sealed = Vec::new();
-    for io in plain {
-        sealed.push(connector.connect(io).await?);
-    }
-    Ok(sealed)
+    Ok(Connector::to_key(&Identity::generate(), key, ALPN)?)
 }
 
 /// Sends the next request with each answer.
@@ -161,10 +153,8 @@ impl Reactor<LengthPrefixed> for Flood {
     }
 
     fn poll_outbound(&mut self, _: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        match &mut self.0 {
-            Some(until) if until.goes_on() => Poll::Ready(Some(self.1.clone())),
-            _ => Poll::Ready(None),
-        }
+        let goes_on = self.0.as_mut().is_some_and(Until::goes_on);
+        Poll::Ready(goes_on.then(|| self.1.clone()))
     }
 }
 

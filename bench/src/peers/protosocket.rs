@@ -128,32 +128,34 @@ impl MessageReactor for Role {
     }
 }
 
-async fn run(job: &Job, io: impl Stream, role: Role, content: bool, ends_by_itself: bool) {
+type Queue = spillway::Sender<Bytes>;
+
+fn connection<S: Stream>(job: &Job, io: S, role: Role, content: bool) -> (Queue, Connection<S, Role>) {
     let (sender, queue) = spillway::channel();
     let step = if job.load == Load::Idle { IDLE_STEP_BYTES } else { BUFFER_STEP_BYTES };
     let codec = (PooledEncoder::new(Write), Read { content });
-    let connection = Connection::new(io, codec, BUFFER_MAX_BYTES, step, QUEUED_MAX, queue, role);
-    // A connection ends when no sender is left and its reactor has no more.
-    let _sender = (!ends_by_itself).then_some(sender);
-    connection.await;
+    (sender, Connection::new(io, codec, BUFFER_MAX_BYTES, step, QUEUED_MAX, queue, role))
 }
 
-pub async fn serve(job: Job, io: impl Stream, meter: Meter) {
-    if job.load == Load::OneWay {
-        run(&job, io, Role::Count(meter), false, false).await;
+pub fn serve(job: Job, io: impl Stream, meter: Meter) {
+    // A connection ends when no sender is left and its reactor has no more; the reactors of a server always may have more.
+    let (_, connection) = if job.load == Load::OneWay {
+        connection(&job, io, Role::Count(meter), false)
     } else {
-        run(&job, io, Role::Echo(meter, VecDeque::new()), true, false).await;
-    }
+        connection(&job, io, Role::Echo(meter, VecDeque::new()), true)
+    };
+    tokio::spawn(connection);
 }
 
 pub async fn drive(job: Job, io: impl Stream, tally: &Arc<Tally>) -> Result<(), Fault> {
     let message = payload(&job);
-    if let Load::RoundTrips { in_flight } = job.load {
+    let (_, connection) = if let Load::RoundTrips { in_flight } = job.load {
         let mut pace = Pace::new(&job, tally);
         (0..in_flight).for_each(|_| pace.request());
-        run(&job, io, Role::Ask(pace, message, in_flight), false, false).await;
+        connection(&job, io, Role::Ask(pace, message, in_flight), false)
     } else {
-        run(&job, io, Role::Flood(Until::new(&job), message), false, true).await;
-    }
+        connection(&job, io, Role::Flood(Until::new(&job), message), false)
+    };
+    connection.await;
     Ok(())
 }

@@ -31,9 +31,9 @@ pub async fn serve(job: Job, tally: &Arc<Tally>) -> Result<Greeting, Fault> {
             let _ = io.set_nodelay(true);
             tokio::spawn(async move {
                 match acceptor {
-                    None => serve_one(job, io, Meter::new(&tally)).await,
+                    None => serve_one(job, io, Meter::new(&tally)),
                     Some(acceptor) => match acceptor.accept(io).await {
-                        Ok(io) => serve_one(job, io, Meter::new(&tally)).await,
+                        Ok(io) => serve_one(job, io, Meter::new(&tally)),
                         Err(error) => eprintln!("handshake: {error}"),
                     },
                 }
@@ -43,53 +43,64 @@ pub async fn serve(job: Job, tally: &Arc<Tally>) -> Result<Greeting, Fault> {
     Ok(Greeting { address, trust: trust.unwrap_or_default() })
 }
 
-async fn serve_one(job: Job, io: impl Stream, meter: Meter) {
+/// Each in a task of its own, which is as large as that contender makes it and not as the largest of all.
+fn serve_one(job: Job, io: impl Stream, meter: Meter) {
     match job.peer {
-        Peer::Connection | Peer::ConnectionSender => connection::serve(job, io, meter).await,
-        Peer::Hand => hand::serve(job, io, meter).await,
-        Peer::Protosocket => protosocket::serve(job, io, meter).await,
-        _ => codec::serve(job, io, meter).await,
+        Peer::Connection | Peer::ConnectionSender => connection::serve(job, io, meter),
+        Peer::Hand => drop(tokio::spawn(hand::serve(job, io, meter))),
+        Peer::Protosocket => protosocket::serve(job, io, meter),
+        _ => drop(tokio::spawn(codec::serve(job, io, meter))),
     }
 }
 
 pub async fn drive(job: Job, greeting: &Greeting, tally: &Arc<Tally>) -> Result<Held, Fault> {
-    let mut plain = Vec::new();
-    for _ in 0..job.connections {
+    let connect = async || {
         let io = TcpStream::connect(greeting.address).await?;
         io.set_nodelay(true)?;
-        plain.push(io);
+        Ok::<_, Fault>(io)
+    };
+    match (job.tls, job.peer.is_ours()) {
+        (false, _) => drive_all(job, connect, tally).await,
+        (true, true) => {
+            let connector = connection::connector(&greeting.trust)?;
+            drive_all(job, async || Ok(connector.connect(connect().await?).await?), tally).await
+        }
+        (true, false) => {
+            let connector = tls::connector(&greeting.trust);
+            drive_all(job, async || Ok(connector.connect(tls::name(), connect().await?).await?), tally).await
+        }
     }
-    if !job.tls {
-        return drive_all(job, plain, tally).await;
-    }
-    if job.peer.is_ours() {
-        return drive_all(job, connection::seal(plain, &greeting.trust).await?, tally).await;
-    }
-    let connector = tls::connector(&greeting.trust);
-    let mut sealed = Vec::new();
-    for io in plain {
-        sealed.push(connector.connect(tls::name(), io).await?);
-    }
-    drive_all(job, sealed, tally).await
 }
 
-async fn drive_all<S: Stream>(job: Job, streams: Vec<S>, tally: &Arc<Tally>) -> Result<Held, Fault> {
+async fn drive_all<S: Stream>(
+    job: Job,
+    connect: impl AsyncFn() -> Result<S, Fault>,
+    tally: &Arc<Tally>,
+) -> Result<Held, Fault> {
+    let mut streams = Vec::new();
+    for _ in 0..job.connections {
+        let io = connect().await?;
+        // One after the other: more at once than a listener's backlog takes would wait for seconds.
+        streams.push(if job.load == Load::Idle { greet(job, io).await? } else { io });
+    }
+    if job.load == Load::Idle {
+        return Ok(Box::new(streams));
+    }
     let mut tasks = JoinSet::new();
     for io in streams {
         tasks.spawn(drive_one(job, io, tally.clone()));
     }
-    Ok(Box::new(all(tasks).await?))
+    all(tasks).await?;
+    Ok(Box::new(()))
 }
 
-async fn drive_one<S: Stream>(job: Job, io: S, tally: Arc<Tally>) -> Result<Option<S>, Fault> {
-    match (job.load, job.peer) {
-        (Load::Idle, _) => return greet(job, io).await.map(Some),
-        (_, Peer::Connection | Peer::ConnectionSender) => connection::drive(job, io, &tally).await?,
-        (_, Peer::Hand) => hand::drive(job, io, &tally).await?,
-        (_, Peer::Protosocket) => protosocket::drive(job, io, &tally).await?,
-        _ => codec::drive(job, io, &tally).await?,
+async fn drive_one(job: Job, io: impl Stream, tally: Arc<Tally>) -> Result<(), Fault> {
+    match job.peer {
+        Peer::Connection | Peer::ConnectionSender => connection::drive(job, io, &tally).await,
+        Peer::Hand => hand::drive(job, io, &tally).await,
+        Peer::Protosocket => protosocket::drive(job, io, &tally).await,
+        _ => codec::drive(job, io, &tally).await,
     }
-    Ok(None)
 }
 
 /// One message there and back, as a connection that is idle was not always: all have the same framing.

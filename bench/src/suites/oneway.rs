@@ -51,8 +51,11 @@ fn meet(out: &mut Output, quick: bool, runs: u32, (count, bytes): Case) -> Resul
     for (ours, own) in played.iter().filter(|(player, _)| player.peer.is_ours()) {
         for (rival, other) in played.iter().filter(|(player, _)| !player.peer.is_ours()) {
             out.row(Row::new(SUITE, &case(ours), RATE, rate(own), rival.name, rate(other)));
+            if ours.tls != rival.tls {
+                continue; // The rate has goals across; what TLS costs is no news.
+            }
             out.row(Row::new(SUITE, &case(ours), CPU, cpu(own), rival.name, cpu(other)));
-            if (count, bytes) == (1, 32) && !ours.tls && !rival.tls {
+            if (count, bytes) == (1, 32) && !ours.tls {
                 let each = |player| allocations(&job(player)).map(|each| Spread::of([each]));
                 out.row(Row::new(SUITE, &case(ours), ALLOCATIONS, each(ours)?, rival.name, each(rival)?));
             }

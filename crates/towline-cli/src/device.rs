@@ -5,7 +5,8 @@ use crate::failure::Failure;
 use crate::home::Home;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use towline::{Identity, Ticket};
+use towline::{Identity, PostQuantum, Ticket};
+use towline_hub::config::pq::Pq;
 use towline_hub::config::strict;
 use towline_proto::ids::{DeviceName, KeyHash};
 
@@ -19,12 +20,15 @@ pub(crate) struct DeviceConfig {
     pub(crate) hub: String,
     /// The hub's addresses, each `host:port`.
     pub(crate) hosts: Vec<String>,
+    /// Whether the hub must have post-quantum key exchange.
+    #[serde(default)]
+    pub(crate) pq: Pq,
 }
 
 impl DeviceConfig {
     /// What a ticket says.
-    pub(crate) fn of(ticket: &Ticket, name: &DeviceName) -> Self {
-        Self { name: name.to_string(), hub: ticket.hub.to_string(), hosts: ticket.hosts.clone() }
+    pub(crate) fn of(ticket: &Ticket, name: &DeviceName, pq: PostQuantum) -> Self {
+        Self { name: name.to_string(), hub: ticket.hub.to_string(), hosts: ticket.hosts.clone(), pq: Pq(pq) }
     }
 
     /// Reads the file that `join` wrote.
@@ -41,7 +45,7 @@ impl DeviceConfig {
     /// Writes the file, whole or not at all.
     pub(crate) fn save(&self, home: &Home) -> Result<(), Failure> {
         let path = home.device_config();
-        let text = toml::to_string(self).expect("three plain fields are always TOML");
+        let text = toml::to_string(self).expect("plain fields are always TOML");
         let beside = path.with_extension("toml.new");
         std::fs::write(&beside, text).map_err(|error| Failure::io("write", &beside, &error))?;
         std::fs::rename(&beside, &path).map_err(|error| Failure::io("write", &path, &error))
@@ -76,10 +80,18 @@ mod tests {
         let home = Home::find(Some(dir.path().into())).unwrap();
         std::fs::create_dir_all(home.device()).unwrap();
         assert_eq!(DeviceConfig::load(&home).unwrap_err().exit, Exit::Usage);
-        let config =
-            DeviceConfig { name: "shop".into(), hub: KeyHash([7; 32]).to_string(), hosts: vec!["h:4433".into()] };
-        config.save(&home).unwrap();
-        assert_eq!(DeviceConfig::load(&home), Ok(config));
+        let (hub, hosts) = (KeyHash([7; 32]).to_string(), vec!["h:4433".into()]);
+        for pq in [PostQuantum::Require, PostQuantum::Prefer] {
+            let config = DeviceConfig { name: "shop".into(), hub: hub.clone(), hosts: hosts.clone(), pq: Pq(pq) };
+            config.save(&home).unwrap();
+            assert_eq!(DeviceConfig::load(&home), Ok(config));
+        }
+        std::fs::write(home.device_config(), format!("name = \"shop\"\nhub = \"{hub}\"\nhosts = []\n")).unwrap();
+        assert_eq!(DeviceConfig::load(&home).unwrap().pq, Pq(PostQuantum::Require), "a file of an earlier release");
+        std::fs::write(home.device_config(), format!("name = \"shop\"\nhub = \"{hub}\"\nhosts = []\npq = \"no\"\n"))
+            .unwrap();
+        let failure = DeviceConfig::load(&home).unwrap_err();
+        assert!(failure.what.contains("device.toml:4") && failure.what.contains("prefer"), "{failure}");
         std::fs::write(home.device_config(), "name = \"shop\"\nhob = \"x\"\n").unwrap();
         let failure = DeviceConfig::load(&home).unwrap_err();
         assert!(failure.what.contains("device.toml:2") && failure.what.contains("hub"), "{failure}");

@@ -6,7 +6,8 @@ use crate::failure::Failure;
 use crate::home::Home;
 use std::sync::Arc;
 use towline::client::Tried;
-use towline::{Client, ClientConfig, ConnectError, Identity, Session};
+use towline::{Client, ClientConfig, ConnectError, Identity, PostQuantum, Session};
+use towline_proto::ids::KeyHash;
 use towline_proto::wire::close::Close;
 
 /// What this program calls itself towards the hub.
@@ -27,8 +28,7 @@ impl HubLink {
     pub(crate) fn new(home: &Home) -> Result<Self, Failure> {
         let device = DeviceConfig::load(home)?;
         let identity = device::identity(home)?;
-        let (hub, hosts) = (device.hub_key()?, device.hosts.clone());
-        let client = Client::new(identity.clone(), hub, hosts, ClientConfig::default());
+        let client = client(&identity, device.hub_key()?, device.hosts.clone(), device.pq.0);
         Ok(Self { identity, device, client })
     }
 
@@ -36,6 +36,13 @@ impl HubLink {
     pub(crate) async fn connect(&self) -> Result<Session, Failure> {
         self.client.connect().await.map_err(|error| failure(&error, &self.device.hosts))
     }
+}
+
+/// A client with the program's usual limits.
+pub(crate) fn client(identity: &Arc<Identity>, hub: KeyHash, hosts: Vec<String>, pq: PostQuantum) -> Client {
+    let mut config = ClientConfig::default();
+    config.post_quantum = pq;
+    Client::new(identity.clone(), hub, hosts, config)
 }
 
 /// Why there is no session, with what was tried and what to do.

@@ -98,7 +98,7 @@ impl Hub {
         let mut limits = Limits::default();
         limits.probe_period = config.probe_period.0;
         limits.pool = config.pool().map_err(StartError::Config)?;
-        let mut builder = Server::builder(identity.clone()).limits(limits);
+        let mut builder = Server::builder(identity.clone()).limits(limits).post_quantum(config.pq.0);
         for address in usable(&config.listen) {
             builder = builder.listen(address);
         }

@@ -42,6 +42,7 @@ pub(crate) struct Metrics {
     connections: Gauge,
     accepted_connections: Gauge,
     accept_errors: Gauge,
+    not_post_quantum: Gauge,
     refused_connections: Family<Word, Gauge>,
     closed_sessions: Family<Word, Gauge>,
     memory: Memory,
@@ -103,6 +104,7 @@ impl Metrics {
             connections: Gauge::default(),
             accepted_connections: Gauge::default(),
             accept_errors: Gauge::default(),
+            not_post_quantum: Gauge::default(),
             refused_connections: Family::default(),
             closed_sessions: Family::default(),
             memory: Memory::default(),
@@ -134,6 +136,8 @@ impl Metrics {
         to.register("connections", "Connections now, handshakes included", self.connections.clone());
         to.register("connections_accepted", "Connections taken since the start", self.accepted_connections.clone());
         to.register("accept_errors", "Times that taking a connection failed", self.accept_errors.clone());
+        let links = "Links of sessions without post-quantum key exchange";
+        to.register("links_not_post_quantum", links, self.not_post_quantum.clone());
         to.register("connections_refused", "Connections refused, by reason", self.refused_connections.clone());
         to.register("sessions_closed", "Sessions ended, by reason", self.closed_sessions.clone());
         self.memory.register(to);
@@ -181,6 +185,7 @@ impl Metrics {
         self.accepted_connections.set(server.accepted as i64);
         self.accept_errors.set(server.accept_errors as i64);
         self.memory.show(&server.memory);
+        self.not_post_quantum.set(server.not_post_quantum as i64);
         for (family, list) in [(&self.refused_connections, &server.refused), (&self.closed_sessions, &server.closed)] {
             for (word, count) in list {
                 family.get_or_create(&Word { word: (*word).into() }).set(*count as i64);

@@ -229,11 +229,11 @@ fn shown(params: &Params) -> Value {
         "session_credit": params.session_credit, "max_streams": params.max_streams, "resume_time_ms": params.resume_time_ms})
 }
 
-/// A reader written in another language from the page alone reads every frame as it is meant.
+/// A reader written in another language from the pages alone reads every vector as it is meant.
 #[test]
-fn a_reader_in_python_written_from_the_page_reads_the_frames() {
+fn a_reader_in_python_written_from_the_pages_reads_every_vector() {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../clients/python/check_vectors.py");
-    match std::process::Command::new("python3").arg(script).output() {
+    match std::process::Command::new("python3").args(["-B", script]).output() {
         Ok(output) => assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout)),
         Err(error) => println!("skipped: python3 cannot be run: {error}"),
     }

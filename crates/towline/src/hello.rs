@@ -9,7 +9,7 @@ use towline_proto::session::handshake::{Failure, Step};
 use towline_proto::wire::close::{Close, CloseCode};
 
 use crate::session::FreshLink;
-use crate::tls::{Exporter, TlsError, TlsStream};
+use crate::tls::{Proven, TlsError, TlsStream};
 use crate::transport::{Carried, Carrier};
 
 /// Bytes read at once during a hello. A session's first frames may stand behind it.
@@ -19,7 +19,7 @@ const READ_BYTES: usize = 4 * 1024;
 pub(crate) struct Secured {
     stream: TlsStream<Box<dyn Carrier>>,
     peer: PublicKey,
-    pub(crate) exporter: Exporter,
+    pub(crate) proven: Proven,
     input: Vec<u8>,
     remote: Option<std::net::SocketAddr>,
     transport: &'static str,
@@ -37,20 +37,24 @@ pub(crate) enum HelloError {
 impl Secured {
     pub(crate) async fn connect(carried: Carried, config: &crate::tls::ClientTls) -> Result<Self, TlsError> {
         let Carried { io, remote, transport, .. } = carried;
-        let (stream, exporter) = TlsStream::connect(io, config).await?;
-        let peer = stream.peer().ok_or(TlsError::NoKey)?;
-        Ok(Self { stream, peer, exporter, input: Vec::new(), remote, transport })
+        let (stream, proven) = TlsStream::connect(io, config).await?;
+        let peer = proven.peer.ok_or(TlsError::NoKey)?;
+        Ok(Self { stream, peer, proven, input: Vec::new(), remote, transport })
     }
 
     pub(crate) async fn accept(carried: Carried, config: &crate::tls::ServerTls) -> Result<Self, TlsError> {
         let Carried { io, remote, transport, .. } = carried;
-        let (stream, exporter) = TlsStream::accept(io, config).await?;
-        let peer = stream.peer().ok_or(TlsError::NoKey)?;
-        Ok(Self { stream, peer, exporter, input: Vec::new(), remote, transport })
+        let (stream, proven) = TlsStream::accept(io, config).await?;
+        let peer = proven.peer.ok_or(TlsError::NoKey)?;
+        Ok(Self { stream, peer, proven, input: Vec::new(), remote, transport })
     }
 
     pub(crate) fn peer(&self) -> PublicKey {
         self.peer
+    }
+
+    pub(crate) fn remote(&self) -> Option<std::net::SocketAddr> {
+        self.remote
     }
 
     pub(crate) async fn say(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -94,7 +98,7 @@ impl Secured {
 
     /// The link is admitted: what came behind the hello belongs to the session.
     pub(crate) fn into_link(self) -> FreshLink {
-        let Self { stream, input, remote, transport, .. } = self;
-        FreshLink { stream, input, remote, transport, pass: None }
+        let Self { stream, proven, input, remote, transport, .. } = self;
+        FreshLink { stream, input, remote, transport, key_exchange: proven.key_exchange, pass: None }
     }
 }

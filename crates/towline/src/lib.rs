@@ -36,13 +36,44 @@
 //! *handled* are words of the mailbox ([`mail`]), never of a session.
 //!
 //! Where what stands: [`identity`] (keys), [`ticket`] (the line that makes a device), [`tls`] (the only module
-//! that names rustls or aws-lc-rs), [`transport`] (what carries links), [`codec`], [`pump`] and [`connection`] (the low
-//! layer, for any wire format), [`session`], [`client`], [`server`]. The protocol itself is pure and lives in `towline-proto`.
+//! that names rustls or aws-lc-rs), [`transport`] (what carries links), [`session`], [`client`], [`server`], [`call`]. The
+//! protocol itself is pure and lives in `towline-proto`.
+//!
+//! **Without a session.** A protocol of your own over any byte stream needs only a [`connection`] with a [`codec`], and
+//! perhaps [`filter`]s, [`tls`] and a [`listen`]er. Its page has a client; this is a server:
+//!
+//! ```no_run
+//! use std::ops::ControlFlow;
+//! use bytes::Bytes;
+//! use towline::codec::Delimited;
+//! use towline::connection::{Connection, Reactor, Replies};
+//! use towline::listen::{ListenConfig, Listener};
+//!
+//! struct Shout;
+//! impl Reactor<Delimited> for Shout {
+//!     type Outbound = Bytes;
+//!     fn message(&mut self, line: &[u8], replies: &mut Replies<Bytes>) -> ControlFlow<()> {
+//!         replies.push(line.to_ascii_uppercase().into());
+//!         ControlFlow::Continue(())
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> std::io::Result<()> {
+//! let mut listener = Listener::bind("[::]:7000", ListenConfig::default()).await?;
+//! loop {
+//!     let stream = listener.accept().await.plain();
+//!     let connection = Connection::answering(stream, Delimited::lines(1_024), Shout, Default::default());
+//!     tokio::spawn(async move { println!("ended: {}", connection.await) });
+//! }
+//! # }
+//! ```
 
+mod backoff;
 pub mod call;
 pub mod client;
 pub mod codec;
 pub mod connection;
+pub mod filter;
 mod hello;
 pub mod identity;
 pub mod listen;
@@ -60,5 +91,6 @@ pub use server::{Counters, Limits, Plugin, RunningServer, Server, ServerBuilder}
 pub use session::{Ended, EndedBy, LinkInfo, LinkState, OpenError, Permit, RecvError, RecvHalf, SendError, SendHalf};
 pub use session::{Level, Pool, PoolStats, Session, Stats, Stream, Undecided};
 pub use ticket::{Ticket, TicketError};
+pub use tls::{BadPostQuantum, KeyExchange, PostQuantum};
 pub use towline_proto::ids::Lane;
 pub use towline_proto::wire::close::{Close, CloseCode};

@@ -37,7 +37,9 @@ impl Agent {
         let config = AgentConfig::load(&context.home.device(), &self.set)?;
         help::unknown_variables("AGENT").iter().for_each(|what| tracing::warn!("{what}"));
         let identity = device::identity(&context.home)?;
-        let client = Client::new(identity.clone(), joined.hub_key()?, joined.hosts.clone(), config.client());
+        let mut way = config.client();
+        way.post_quantum = joined.pq.0;
+        let client = Client::new(identity.clone(), joined.hub_key()?, joined.hosts.clone(), way);
         let (ask_end, end) = watch::channel(false);
         let mut asked = EndAsked::listen();
         let human = format!("agent of {} for the hub at {}", joined.name, joined.hosts.join(", "));

@@ -11,7 +11,7 @@ use clap::Args;
 use std::io::Read;
 use std::path::PathBuf;
 use std::time::Duration;
-use towline::{Client, ClientConfig, Session, Ticket};
+use towline::{PostQuantum, Session, Ticket};
 use towline_proto::ids::DeviceName;
 use towline_proto::mail::code::Code;
 
@@ -32,17 +32,20 @@ pub(crate) struct Join {
     /// Read the ticket from this file
     #[arg(long, env = "TOWLINE_TICKET_FILE", value_name = "FILE", hide_env_values = true)]
     ticket_file: Option<PathBuf>,
+    /// Post-quantum key exchange: `require`, or `prefer` for a hub that lacks it; noted in device.toml
+    #[arg(long, env = "TOWLINE_PQ", value_name = "CHOICE", default_value_t, hide_env_values = true)]
+    pq: PostQuantum,
 }
 
 impl Join {
     pub(super) async fn run(self, context: &Context) -> Outcome {
         let ticket = self.ticket()?;
         let identity = device::identity(&context.home)?;
-        let client = Client::new(identity.clone(), ticket.hub, ticket.hosts.clone(), ClientConfig::default());
+        let client = hub_link::client(&identity, ticket.hub, ticket.hosts.clone(), self.pq);
         let session = client.connect().await.map_err(|error| hub_link::failure(&error, &ticket.hosts))?;
         let joined = match spend(&session, &ticket).await {
             // Noted before anything else: the ticket is spent.
-            Ok(name) => DeviceConfig::of(&ticket, &name).save(&context.home).map(|()| name),
+            Ok(name) => DeviceConfig::of(&ticket, &name, self.pq).save(&context.home).map(|()| name),
             Err(failure) => Err(joined_before(failure, &context.home, &ticket)),
         };
         attached::leave(&session).await;

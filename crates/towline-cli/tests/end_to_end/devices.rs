@@ -43,3 +43,19 @@ fn a_ticket_works_once() {
     let again = world.ran("thief", &["join", &ticket]);
     assert_eq!(again.exit, Some(4), "{again:?}");
 }
+
+#[test]
+fn a_device_that_joins_with_pq_prefer_notes_it_and_shows_it() {
+    let world = World::office_and_shop();
+    let joined = |name: &str, more: &[&str]| {
+        let invited = world.ran("hub", &["invite", name, "--json"]);
+        let ticket = invited.json()["ticket"].as_str().expect("a ticket").to_owned();
+        world.ran(name, &[&["join", &ticket], more].concat())
+    };
+    assert_eq!(joined("bar", &["--pq", "prefer"]).exit, Some(0));
+    assert!(world.ask("bar", &["config", "show"]).contains("device.pq = prefer"));
+    assert!(world.ask("shop", &["config", "show"]).contains("device.pq = require"));
+    assert_eq!(world.ran("bar", &["who", "shop"]).exit, Some(6), "it reaches the hub, where the shop is offline");
+    let misspelt = joined("pub", &["--pq", "perfer"]);
+    assert!(misspelt.exit == Some(2) && misspelt.stderr.contains("neither `require` nor `prefer`"), "{misspelt:?}");
+}

@@ -1,6 +1,7 @@
 //! The hub's options: flag over environment over file over default, each under one name.
 
 use super::origin::{Kind, Layers, OptionSpec, Setting};
+use super::pq::Pq;
 use super::strict::{ConfigError, nearest};
 use super::units::{Size, Span};
 use serde::Deserialize;
@@ -46,6 +47,8 @@ pub struct HubConfig {
     pub probe_period: Span,
     /// What all sessions may hold in memory: near it windows shrink, then streams and sessions are refused, then cut.
     pub memory: Size,
+    /// Whether devices must have post-quantum key exchange.
+    pub pq: Pq,
     /// Whether every joined device may send to every other.
     pub dev: bool,
     /// Quotas.
@@ -96,6 +99,7 @@ pub const OPTIONS: &[OptionSpec] = &[
     OptionSpec::new("drain", Kind::Text, "5s", "how long an ending hub waits for its sessions"),
     OptionSpec::new("probe_period", Kind::Text, "7s500ms", "period of probes; offline after two silent ones"),
     OptionSpec::new("memory", Kind::Text, "1GiB", "what all sessions may hold in memory"),
+    OptionSpec::new("pq", Kind::Text, "require", "post-quantum key exchange: require, or prefer for old OpenSSL"),
     OptionSpec::new("dev", Kind::Flag, "false", "every joined device may send to every other"),
     OptionSpec::new("quota.messages", Kind::Number, "100000", "undecided messages in all"),
     OptionSpec::new("quota.device_messages", Kind::Number, "10000", "undecided messages for one device"),
@@ -128,6 +132,7 @@ impl Default for HubConfig {
             drain: Span::from_secs(5),
             probe_period: Span(PROBE_PERIOD),
             memory: Size(DEFAULT_POOL_BYTES),
+            pq: Pq::default(),
             dev: false,
             quota: Quota::default(),
             groups: BTreeMap::new(),

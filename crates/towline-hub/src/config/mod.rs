@@ -2,5 +2,6 @@
 
 pub mod hub;
 pub mod origin;
+pub mod pq;
 pub mod strict;
 pub mod units;

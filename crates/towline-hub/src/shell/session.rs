@@ -122,10 +122,14 @@ fn links_changed(session: SessionKey, links: Vec<String>, rtt: Duration) -> Inpu
     Input::LinkChanged { session, links, rtt_us: u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX) }
 }
 
-/// A link as `tcp 192.0.2.7:50312`.
+/// A link as `tcp 192.0.2.7:50312`, with its key exchange behind it where that is not the usual one.
 pub(crate) fn link_text(link: &towline::LinkInfo) -> String {
-    match link.remote {
-        Some(remote) => format!("{} {remote}", link.transport),
-        None => link.transport.to_owned(),
+    let mut text = link.transport.to_owned();
+    if let Some(remote) = link.remote {
+        text.push_str(&format!(" {remote}"));
     }
+    if !link.key_exchange.is_post_quantum() {
+        text.push_str(&format!(" {}", link.key_exchange));
+    }
+    text
 }

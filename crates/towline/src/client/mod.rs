@@ -1,6 +1,5 @@
 //! The side that connects.
 
-mod backoff;
 mod dial;
 mod road;
 mod roam;
@@ -19,7 +18,7 @@ use towline_proto::wire::hello::Params;
 use crate::hello::HelloError;
 use crate::identity::Identity;
 use crate::session::{Clock, Pool, Refused, Session, SessionTask, Shared, Supply};
-use crate::tls::{ClientTls, TlsError};
+use crate::tls::{ClientTls, PostQuantum, TlsError};
 use crate::transport::MemoryDialer;
 use dial::Place;
 pub use dial::Tried;
@@ -48,6 +47,8 @@ pub struct ClientConfig {
     pub params: Params,
     /// The memory that this client's sessions share; several clients, or servers, may be given the same.
     pub pool: Pool,
+    /// Whether the hub must have post-quantum key exchange.
+    pub post_quantum: PostQuantum,
 }
 
 impl Default for ClientConfig {
@@ -59,6 +60,7 @@ impl Default for ClientConfig {
             address_check: ADDRESS_CHECK,
             params: Params::default(),
             pool: Pool::default(),
+            post_quantum: PostQuantum::default(),
         }
     }
 }
@@ -151,7 +153,8 @@ impl Client {
     /// Makes a session: one try over every address, bounded in time. The session reconnects and resumes by itself until
     /// it is closed, or the hub has lost its state or refuses.
     pub async fn connect(&self) -> Result<Session, ConnectError> {
-        let tls = ClientTls::new(&self.identity, self.hub).map_err(|error| ConnectError::Tls(error.to_string()))?;
+        let tls = ClientTls::new(&self.identity, self.hub, self.config.post_quantum);
+        let tls = tls.map_err(|error| ConnectError::Tls(error.to_string()))?;
         let member = self.config.pool.admit()?;
         let own = self.config.pool.first_grants(self.config.params);
         let config = ClientConfig { params: own, ..self.config.clone() };
@@ -160,7 +163,7 @@ impl Client {
         let Admission::New { session, params, .. } = admission else {
             return Err(ConnectError::Protocol(Close::new(CloseCode::Protocol)));
         };
-        let secret = link.exporter.export(handshake::SESSION_SECRET_LABEL).map_err(tls_error)?;
+        let secret = link.proven.exporter.export(handshake::SESSION_SECRET_LABEL).map_err(tls_error)?;
         let core = Core::new(Side::Client, session, own, params);
         let shared = Shared::new(core, link.peer(), Clock::new(), member);
         let config = LinkConfig { probe_period: self.config.probe_period };

@@ -10,10 +10,10 @@ use towline_proto::session::ReceiveState;
 use towline_proto::session::handshake::{self, Admission, Offer, SessionSecret};
 use towline_proto::wire::close::{Close, CloseCode, Retry};
 
-use super::backoff::Backoff;
 use super::dial::Place;
 use super::roam::Outlook;
 use super::{ClientConfig, ConnectError, hello_error, tls_error};
+use crate::backoff::Backoff;
 use crate::hello::Secured;
 use crate::session::{Moved, Reconnect, Rejoin, Rejoined};
 use crate::tls::ClientTls;
@@ -106,7 +106,7 @@ impl Road {
     ) -> Result<Rejoined, ConnectError> {
         let begin = |link: &Secured, out: &mut Vec<u8>| {
             // Without an exporter the proof is wrong and the server refuses; it cannot be missing after a handshake.
-            let exporter = link.exporter.export(handshake::JOIN_EXPORTER_LABEL).unwrap_or_default();
+            let exporter = link.proven.exporter.export(handshake::JOIN_EXPORTER_LABEL).unwrap_or_default();
             handshake::begin_join(self.offer(), session, received, secret, &exporter, &HmacSha256, out)
         };
         let (link, admission) = self.walk(begin).await?;
@@ -196,9 +196,7 @@ impl Reconnect for WayBack {
 }
 
 fn wait_after(error: &ConnectError, backoff: &mut Backoff) -> Duration {
-    let mut random = [0; 4];
-    keys::random(&mut random);
-    let wait = backoff.wait(u32::from_le_bytes(random));
+    let wait = backoff.wait(keys::random_number());
     match error {
         ConnectError::Refused(Close { retry: Retry::After(asked), .. }) => wait.max(*asked),
         _ => wait,

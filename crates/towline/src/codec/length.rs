@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::limit::Limit;
-use super::{Decoder, Encoder, FrameError, Framing, Skipped, Verdict};
+use super::{Decoder, Encoder, FrameError, Framing, HAND_ON_BYTES, Skipped, Verdict};
 use crate::pump::Outbox;
 
 /// How a length is written. It counts the bytes behind it, not itself.
@@ -54,6 +54,7 @@ impl Prefix {
         }
     }
 
+    #[inline]
     fn read(self, bytes: &[u8]) -> Result<Length, FrameError> {
         Ok(match self {
             Self::U8 => fixed(bytes, u8::from_be_bytes),
@@ -75,28 +76,28 @@ impl Prefix {
         })
     }
 
-    /// Writes a length that is not above the longest; returns how many bytes it took.
-    fn write(self, length: u64, place: &mut [u8; PREFIX_MAX_BYTES]) -> usize {
-        let be = length.to_be_bytes();
-        let le = length.to_le_bytes();
-        let mut put = |bytes: &[u8]| {
-            place[..bytes.len()].copy_from_slice(bytes);
-            bytes.len()
-        };
+    /// Appends a length that is not above the longest.
+    #[inline]
+    fn append(self, length: usize, out: &mut Vec<u8>) {
+        // Each arm appends a number of bytes that is known when this is compiled: a store, not a call.
         match self {
-            Self::U8 => put(&be[7..]),
-            Self::U16Be => put(&be[6..]),
-            Self::U16Le => put(&le[..2]),
-            Self::U32Be => put(&be[4..]),
-            Self::U32Le => put(&le[..4]),
-            Self::U64Be => put(&be),
-            Self::U64Le => put(&le),
-            Self::Varint => write_varint(length, place),
-            Self::MessagePack => put(&[MESSAGE_PACK_U32, be[4], be[5], be[6], be[7]]),
+            Self::U8 => out.push(length as u8),
+            Self::U16Be => out.extend_from_slice(&(length as u16).to_be_bytes()),
+            Self::U16Le => out.extend_from_slice(&(length as u16).to_le_bytes()),
+            Self::U32Be => out.extend_from_slice(&(length as u32).to_be_bytes()),
+            Self::U32Le => out.extend_from_slice(&(length as u32).to_le_bytes()),
+            Self::U64Be => out.extend_from_slice(&(length as u64).to_be_bytes()),
+            Self::U64Le => out.extend_from_slice(&(length as u64).to_le_bytes()),
+            Self::Varint => append_varint(length as u64, out),
+            Self::MessagePack => {
+                let [first, second, third, fourth] = (length as u32).to_be_bytes();
+                out.extend_from_slice(&[MESSAGE_PACK_U32, first, second, third, fourth]);
+            }
         }
     }
 }
 
+#[inline]
 fn fixed<const N: usize, T: Into<u64>>(bytes: &[u8], number: impl FnOnce([u8; N]) -> T) -> Length {
     match bytes.first_chunk::<N>() {
         Some(length) => Length::Is(number(*length).into(), N),
@@ -119,15 +120,12 @@ fn varint(bytes: &[u8]) -> Result<Length, FrameError> {
     Ok(Length::Need(1))
 }
 
-fn write_varint(mut length: u64, place: &mut [u8; PREFIX_MAX_BYTES]) -> usize {
-    let mut at = 0;
+fn append_varint(mut length: u64, out: &mut Vec<u8>) {
     while length >= 0x80 {
-        place[at] = length as u8 | 0x80;
+        out.push(length as u8 | 0x80);
         length >>= 7;
-        at += 1;
     }
-    place[at] = length as u8;
-    at + 1
+    out.push(length as u8);
 }
 
 /// Messages behind their length. A message that is too long is an error as soon as its length is there, before a byte of
@@ -163,20 +161,13 @@ impl LengthPrefixed {
         self.limit.skipped = Some(skipped.clone());
         self
     }
-
-    fn put_length(&self, length: usize, out: &mut Outbox) -> Result<(), FrameError> {
-        self.limit.check(length as u64)?;
-        let mut place = [0; PREFIX_MAX_BYTES];
-        let used = self.prefix.write(length as u64, &mut place);
-        out.put(&place[..used]);
-        Ok(())
-    }
 }
 
 impl Decoder for LengthPrefixed {
     type Message<'a> = &'a [u8];
     type Error = FrameError;
 
+    #[inline]
     fn decode<'a>(&mut self, bytes: &'a [u8]) -> Result<Verdict<&'a [u8]>, FrameError> {
         let (length, head) = match self.prefix.read(bytes)? {
             Length::Is(length, head) => (length, head),
@@ -198,8 +189,13 @@ impl Encoder for LengthPrefixed {
     type Message = Bytes;
     type Error = FrameError;
 
+    #[inline]
     fn encode(&mut self, message: Bytes, out: &mut Outbox) -> Result<(), FrameError> {
-        self.put_length(message.len(), out)?;
+        if message.len() < HAND_ON_BYTES {
+            return self.put(&message, out);
+        }
+        self.limit.check(message.len() as u64)?;
+        out.gather(|tail| self.prefix.append(message.len(), tail));
         out.put_whole(message);
         Ok(())
     }
@@ -211,9 +207,13 @@ impl Encoder for LengthPrefixed {
 }
 
 impl Framing for LengthPrefixed {
+    #[inline]
     fn put(&mut self, message: &[u8], out: &mut Outbox) -> Result<(), FrameError> {
-        self.put_length(message.len(), out)?;
-        out.put(message);
+        self.limit.check(message.len() as u64)?;
+        out.gather(|tail| {
+            self.prefix.append(message.len(), tail);
+            tail.extend_from_slice(message);
+        });
         Ok(())
     }
 }

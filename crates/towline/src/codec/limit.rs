@@ -49,6 +49,7 @@ impl Limit {
     }
 
     /// Holds a length against the limit.
+    #[inline]
     pub(super) fn check(&self, bytes: u64) -> Result<(), FrameError> {
         let max_bytes = self.max_bytes;
         if bytes <= max_bytes as u64 { Ok(()) } else { Err(FrameError::TooLong { bytes, max_bytes }) }

@@ -49,6 +49,10 @@ use bytes::Bytes;
 
 use crate::pump::Outbox;
 
+/// Messages of this length and more are handed on in their own buffer, if they have one; a shorter one costs less to copy
+/// than the buffer that would go with it.
+const HAND_ON_BYTES: usize = 2 * 1024;
+
 /// What a decoder says about the bytes at hand.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict<M> {

@@ -5,12 +5,8 @@ use std::marker::PhantomData;
 
 use bytes::Bytes;
 
-use super::{Decoder, Encoder, FrameError, Framing, Verdict};
+use super::{Decoder, Encoder, FrameError, Framing, HAND_ON_BYTES, Verdict};
 use crate::pump::Outbox;
-
-/// Written messages of this length and more are handed on without another copy; a shorter one costs less to copy than the
-/// buffer that would go with it.
-const HAND_ON_BYTES: usize = 2 * 1024;
 
 /// What a message holds: how a value becomes bytes and back. Serde formats and Protocol Buffers are such.
 pub trait Content {

@@ -3,6 +3,8 @@
 use std::io;
 use std::time::Duration;
 
+use crate::filter::FilterError;
+
 /// How a connection ended.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -36,6 +38,9 @@ pub enum ConnectionEnd<D, E> {
     /// The peer took longer than the [`ConnectionConfig`] allows.
     #[error("{0}")]
     Timeout(Timeout),
+    /// A filter refused the peer's bytes.
+    #[error(transparent)]
+    Filter(FilterError),
     /// The byte stream failed.
     #[error(transparent)]
     Io(io::Error),
@@ -49,7 +54,7 @@ impl<D, E> ConnectionEnd<D, E> {
 
     /// Whether both sides can know what the other has: there, what was written leaves in order, with the stream's end.
     pub(super) fn is_orderly(&self) -> bool {
-        !matches!(self, Self::Cut | Self::TooSlow | Self::Timeout(_) | Self::Io(_))
+        !matches!(self, Self::Cut | Self::TooSlow | Self::Timeout(_) | Self::Filter(_) | Self::Io(_))
     }
 }
 
@@ -70,8 +75,9 @@ pub enum Timeout {
 /// The most bytes kept of a message that is not whole, by default.
 const PARTIAL_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
 
-/// Messages that may wait, by default: enough for a sender to go on while the last batch is encoded and written.
-const QUEUE_MESSAGES: usize = 4_096;
+/// Messages that may wait, by default: enough for a sender to go on while the last batch is encoded and written, and few
+/// enough to stay near the processor.
+const QUEUE_MESSAGES: usize = 1_024;
 
 /// What they may weigh together, by default: four times what is encoded at once.
 const QUEUE_BYTES: usize = 256 * 1024;

@@ -80,6 +80,7 @@
 
 mod alarm;
 mod end;
+mod maintain;
 mod queue;
 mod reactor;
 mod sender;
@@ -100,9 +101,11 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
 use crate::codec::{Decoder, Encoder};
+use crate::filter::FilterError;
 use crate::pump::{Pump, PumpEnd, Wire};
 use alarm::Alarm;
 pub use end::{ConnectionConfig, ConnectionEnd, Timeout};
+pub use maintain::maintain;
 pub use queue::WhenFull;
 use queue::{Bounds, Outgoing, Parking, Queue};
 pub use reactor::{Reactor, Replies};
@@ -123,6 +126,8 @@ pub struct Connection<S, C: Decoder + Encoder, R: Reactor<C>> {
     watch: Watch,
     alarm: Alarm,
     goodbye_time: Duration,
+    /// What is sent after the peer has ended its direction.
+    after_peer: Flow,
 }
 
 /// Codec, reactor and queue are moved as plain values; only the stream is polled in place.
@@ -165,6 +170,7 @@ where
             watch: Watch::new(&config),
             alarm: Alarm::default(),
             goodbye_time: config.goodbye_time,
+            after_peer: Flow::OutOnly,
         }
     }
 
@@ -300,7 +306,7 @@ where
                 return Poll::Ready(end);
             }
             let peer_ended = matches!(end, ConnectionEnd::PeerClosed);
-            this.parts.flow = if peer_ended { Flow::OutOnly } else { Flow::RepliesOnly };
+            this.parts.flow = if peer_ended { this.after_peer } else { Flow::RepliesOnly };
             this.phase = Phase::Leaving(end, Instant::now() + this.goodbye_time);
         }
         let Phase::Leaving(end, until) = std::mem::replace(&mut this.phase, Phase::Over) else {
@@ -328,6 +334,9 @@ fn end_of<D, E>(end: PumpEnd<Fault<D, E>>) -> ConnectionEnd<D, E> {
         PumpEnd::Traffic(Fault::TooSlow) => ConnectionEnd::TooSlow,
         // A byte stream says so that it ended without its own goodbye: TLS cut short.
         PumpEnd::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => ConnectionEnd::Cut,
-        PumpEnd::Io(error) => ConnectionEnd::Io(error),
+        PumpEnd::Io(error) => match error.downcast::<FilterError>() {
+            Ok(refused) => ConnectionEnd::Filter(refused),
+            Err(error) => ConnectionEnd::Io(error),
+        },
     }
 }

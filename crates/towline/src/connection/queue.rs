@@ -243,6 +243,27 @@ impl<M> Queue<M> {
         Ok(())
     }
 
+    /// Takes as many of `messages` as there is room for, for one lock; what is left found none.
+    pub(super) fn offer_all(&self, messages: &mut VecDeque<M>, policy: WhenFull) -> Result<(), Refusal> {
+        let mut state = self.lock();
+        if state.closed || state.disconnect {
+            return Err(Refusal::Gone);
+        }
+        let mut task = None;
+        while let Some(message) = messages.front() {
+            let bytes = (self.weigh)(message);
+            if !state.waiters.is_empty() || !state.has_room(&self.bounds, bytes) {
+                break;
+            }
+            if let Some(message) = messages.pop_front() {
+                task = task.or(state.push(message, bytes, policy == WhenFull::DropOldest));
+            }
+        }
+        drop(state);
+        task.inspect(Waker::wake_by_ref);
+        Ok(())
+    }
+
     /// Takes a message into the urgent side.
     pub(super) fn offer_urgent(&self, message: M) -> Result<(), (Refusal, M)> {
         let mut state = self.lock();
@@ -467,6 +488,16 @@ impl<M> Outgoing<M> {
             state.task = Some(waker.clone());
         }
         Parking::Rest
+    }
+
+    /// Whether every sender is gone and nothing waits; else `waker` is woken when the last one goes.
+    pub(super) fn is_given_up(&mut self, waker: &Waker) -> bool {
+        let nothing_taken = self.normal.is_empty() && self.urgent.is_empty();
+        let mut state = self.queue.lock();
+        state.hungry = false;
+        state.task = Some(waker.clone());
+        let no_sender = self.senders == Senders::Gone || self.queue.senders.load(Ordering::Acquire) == 0;
+        no_sender && nothing_taken && state.normal.is_empty() && state.urgent.is_empty()
     }
 
     /// Bytes of memory held beyond what an idle queue keeps.

@@ -1,5 +1,6 @@
 //! The side of a connection that any number of tasks hold.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -102,6 +103,27 @@ impl<M> Sender<M> {
                 }
             }
             Err(refused) => Err(refused.into()),
+        }
+    }
+
+    /// Puts all of `messages` into the queue in their order, each time as many as there is room for, and waits for more
+    /// whatever the sender's policy. Cheaper than one by one when there are many small ones.
+    ///
+    /// Cancel safe: what was not put in is still in `messages`.
+    ///
+    /// # Errors
+    /// The connection is over; what was not put in is still in `messages`.
+    pub async fn send_all(&self, messages: &mut VecDeque<M>) -> Result<(), Gone> {
+        loop {
+            self.queue.offer_all(messages, self.when_full).map_err(|_| Gone)?;
+            let Some(next) = messages.front() else { return Ok(()) };
+            let permit = self.reserve((self.queue.weigh)(next)).await?;
+            if let Some(message) = messages.pop_front()
+                && let Err(refused) = permit.send(message)
+            {
+                messages.push_front(refused.into_message());
+                return Err(Gone);
+            }
         }
     }
 

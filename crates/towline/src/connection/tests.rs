@@ -1,5 +1,6 @@
 //! Connections over streams in memory: echoes, ends, bounds, policies.
 
+use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -326,6 +327,26 @@ async fn a_send_that_is_given_up_has_sent_nothing_and_holds_no_place() {
         draining.await.unwrap()
     };
     assert_eq!(permit, Vec::from_iter((1..=ENCODED + 2).chain([7])));
+}
+
+#[tokio::test]
+async fn many_at_once_go_in_as_there_is_room_and_what_did_not_go_stays() {
+    let (near, sender, mut connection) = stalled(3);
+    let mut many: VecDeque<Bytes> = (1..=20).map(numbered).collect();
+    {
+        let mut sending = Box::pin(sender.send_all(&mut many));
+        for _ in 0..20 {
+            assert!(turn(&mut sending).is_pending());
+            assert!(turn(&mut connection).is_pending());
+        }
+    }
+    assert_eq!(many.len() as u64, 20 - ENCODED - 3, "given up, it keeps the rest");
+    let send = async {
+        sender.send_all(&mut many).await.unwrap();
+        drop(sender);
+    };
+    let (_, got, ()) = tokio::join!(connection, numbers(near), send);
+    assert_eq!(got, Vec::from_iter(1..=20));
 }
 
 #[tokio::test]

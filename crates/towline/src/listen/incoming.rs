@@ -4,7 +4,7 @@ use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -40,7 +40,8 @@ pub enum HandshakeError {
 
 impl Incoming {
     pub(super) fn new(stream: TcpStream, remote: SocketAddr, pass: Pass, house: Arc<House>) -> Self {
-        Self { stream: PlacedStream { stream, pass }, remote, house }
+        let in_place = house.config.urgent_in_place;
+        Self { stream: PlacedStream { stream, in_place, pass }, remote, house }
     }
 
     /// Where it comes from.
@@ -83,6 +84,8 @@ impl Incoming {
 #[derive(Debug)]
 pub struct PlacedStream {
     stream: TcpStream,
+    /// Whether an urgent byte may stand among the others.
+    in_place: bool,
     pass: Pass,
 }
 
@@ -95,7 +98,19 @@ impl PlacedStream {
 
 impl AsyncRead for PlacedStream {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_read(cx, buf)
+        let this = self.get_mut();
+        if !this.in_place {
+            return Pin::new(&mut this.stream).poll_read(cx, buf);
+        }
+        // A read ends at an urgent byte though more is there. The runtime takes a short read for the last and waits for
+        // the kernel's next word, which never comes when all was there before: so it is asked until it says "not now".
+        loop {
+            ready!(this.stream.poll_read_ready(cx))?;
+            match this.stream.try_read_buf(buf) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                done => return Poll::Ready(done.map(|_| ())),
+            }
+        }
     }
 }
 

@@ -66,7 +66,8 @@ pub struct ListenConfig {
     /// by itself, so there is nothing to win by waiting.
     pub nodelay: bool,
     /// Whether TCP's urgent byte is read in its place among the others (`SO_OOBINLINE`). Without it the kernel takes the
-    /// byte out, and a codec behind it waits for a byte that never comes.
+    /// byte out, and a codec behind it waits for a byte that never comes. It costs one more system call after a read that
+    /// left nothing.
     pub urgent_in_place: bool,
     /// Connections in all.
     pub connections: usize,
@@ -144,6 +145,8 @@ impl Listener {
     /// The address cannot be bound; the error names it.
     pub async fn bind(address: &str, config: ListenConfig) -> io::Result<Self> {
         let socket = bind(address, &config.socket).await?;
+        // Connections inherit it, so that a byte that comes before we look is in its place too.
+        socket2::SockRef::from(&socket).set_out_of_band_inline(config.urgent_in_place)?;
         let &ListenConfig { connections, connections_per_address, handshakes, .. } = &config;
         let gate = Gate::new(GateLimits { connections, connections_per_address, handshakes });
         Ok(Self { socket, house: Arc::new(House { config, gate, stats: Mutex::default() }) })
@@ -183,7 +186,6 @@ impl Listener {
             Entry::Welcome(pass) => {
                 // A socket that takes no options is about to fail anyway, and says so better when it is read.
                 let _ = stream.set_nodelay(config.nodelay);
-                let _ = set_urgent_in_place(&stream, config.urgent_in_place);
                 self.house.count(|stats| stats.accepted += 1);
                 Ok(Incoming::new(stream, remote, pass, self.house.clone()))
             }
@@ -202,14 +204,6 @@ impl Listener {
         let stats = self.house.stats.lock().unwrap_or_else(PoisonError::into_inner).clone();
         ListenStats { connections, handshakes, ..stats }
     }
-}
-
-/// Lets TCP's urgent byte be read in its place among the others, on a connection that no [`Listener`] made.
-///
-/// # Errors
-/// The system's.
-pub fn set_urgent_in_place(stream: &TcpStream, in_place: bool) -> io::Result<()> {
-    socket2::SockRef::from(stream).set_out_of_band_inline(in_place)
 }
 
 /// Waits after an error of accepting, if another try at once would only fail again.

@@ -31,69 +31,78 @@ enum Piece {
 
 /// Bytes that wait to be written.
 ///
-/// All small pieces lie in one buffer, in their order; `pieces` says where large ones stand between them. The buffer
-/// stays when it runs empty, so that a busy outbox allocates nothing; [`Outbox::give_back`] is for an idle one.
+/// All small pieces lie in one buffer, in their order; `pieces` says where large ones stand between them, `tail` how many
+/// small bytes stand behind the last of them. The buffer stays when it runs empty, so that a busy outbox allocates nothing.
 #[derive(Debug, Default)]
 pub struct Outbox {
     gathered: Vec<u8>,
     /// How much of `gathered` is written.
     written: usize,
     pieces: VecDeque<Piece>,
+    /// Bytes at the end of `gathered`, behind all `pieces`.
+    tail: usize,
     len: usize,
 }
 
 impl Outbox {
     /// How many bytes wait.
+    #[inline]
     pub fn len(&self) -> usize {
         self.len
     }
 
     /// Whether nothing waits.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
     /// Whether enough waits: what is to come should come later.
+    #[inline]
     pub fn is_full(&self) -> bool {
         self.len >= FULL_BYTES
     }
 
     /// How much more should be put in now.
+    #[inline]
     pub fn room(&self) -> usize {
         FULL_BYTES.saturating_sub(self.len)
     }
 
     /// How many slices a write of everything takes.
     pub fn pieces(&self) -> usize {
-        self.pieces.len()
+        self.pieces.len() + usize::from(self.tail > 0)
     }
 
     /// Copies `bytes` behind what waits.
+    #[inline]
     pub fn put(&mut self, bytes: &[u8]) {
-        self.gather(|tail| tail.extend_from_slice(bytes));
+        self.gathered.extend_from_slice(bytes);
+        self.tail += bytes.len();
+        self.len += bytes.len();
     }
 
     /// Puts `bytes` behind what waits, in place if that is cheaper.
+    #[inline]
     pub fn put_whole(&mut self, bytes: Bytes) {
         if bytes.len() < GATHER_BELOW_BYTES {
             return self.put(&bytes);
+        }
+        if self.tail > 0 {
+            self.pieces.push_back(Piece::Gathered(std::mem::take(&mut self.tail)));
         }
         self.len += bytes.len();
         self.pieces.push_back(Piece::Whole(bytes));
     }
 
     /// Lets `append` write behind what waits; it must only append, for other bytes may stand before.
+    #[inline]
     pub fn gather<R>(&mut self, append: impl FnOnce(&mut Vec<u8>) -> R) -> R {
         let before = self.gathered.len();
         let made = append(&mut self.gathered);
         let count = self.gathered.len() - before;
-        if count > 0 {
-            self.len += count;
-            match self.pieces.back_mut() {
-                Some(Piece::Gathered(last)) => *last += count,
-                _ => self.pieces.push_back(Piece::Gathered(count)),
-            }
-        }
+        self.tail += count;
+        self.len += count;
         made
     }
 
@@ -102,7 +111,7 @@ impl Outbox {
         match self.pieces.front() {
             Some(Piece::Gathered(count)) => &self.gathered[self.written..self.written + count],
             Some(Piece::Whole(bytes)) => bytes,
-            None => &[],
+            None => &self.gathered[self.written..],
         }
     }
 
@@ -120,6 +129,12 @@ impl Outbox {
             };
             used += 1;
         }
+        if self.tail > 0
+            && let Some(slot) = slices.get_mut(used)
+        {
+            *slot = IoSlice::new(&self.gathered[at..]);
+            used += 1;
+        }
         used
     }
 
@@ -128,24 +143,35 @@ impl Outbox {
         self.len -= count;
         let mut left = count;
         while left > 0 {
-            let Some(first) = self.pieces.front_mut() else { break };
-            let (length, gathered) = match first {
-                Piece::Gathered(length) => (*length, true),
-                Piece::Whole(bytes) => (bytes.len(), false),
-            };
-            let taken = left.min(length);
-            left -= taken;
-            self.written += if gathered { taken } else { 0 };
-            if taken == length {
-                self.pieces.pop_front();
-            } else {
-                match first {
-                    Piece::Gathered(length) => *length -= taken,
-                    Piece::Whole(bytes) => bytes.advance(taken),
-                }
-            }
+            left -= self.advance_first(left);
         }
         self.compact();
+    }
+
+    /// Drops up to `count` bytes of the oldest piece; how many.
+    fn advance_first(&mut self, count: usize) -> usize {
+        let (taken, all) = match self.pieces.front_mut() {
+            Some(Piece::Gathered(length)) => {
+                let taken = count.min(*length);
+                *length -= taken;
+                self.written += taken;
+                (taken, *length == 0)
+            }
+            Some(Piece::Whole(bytes)) => {
+                let taken = count.min(bytes.len());
+                bytes.advance(taken);
+                (taken, bytes.is_empty())
+            }
+            None => {
+                self.tail -= count;
+                self.written += count;
+                return count;
+            }
+        };
+        if all {
+            self.pieces.pop_front();
+        }
+        taken
     }
 
     /// Makes the room of written bytes usable again, moving at most as many bytes as were written since the last time.

@@ -70,17 +70,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// Reads and writes what can be now. `Ready` only when the stream is over; the waker is set for both directions.
     pub(crate) fn poll<T: Traffic>(&mut self, cx: &mut Context<'_>, traffic: &mut T) -> Poll<PumpEnd<T::Error>> {
         // Reading first: what came may free credit, and answers leave with what was waiting.
-        let read = self.poll_read(cx, traffic);
-        let held_back = !traffic.wants_input();
-        let written = self.poll_write(cx, traffic);
-        let again = match (read, written) {
-            (Err(end), _) | (_, Err(end)) => return Poll::Ready(end),
-            // What held the reading back may be written now, and no waker was set for reading.
-            (Ok(read), Ok(written)) => {
-                read == Rest::Turn || written == Rest::Turn || (held_back && traffic.wants_input())
-            }
+        let read = match self.poll_read(cx, traffic) {
+            Ok(read) => read,
+            Err(end) => return Poll::Ready(end),
         };
-        if again {
+        let held_back = !traffic.wants_input();
+        let written = match self.poll_write(cx, traffic) {
+            Ok(written) => written,
+            Err(end) => return Poll::Ready(end),
+        };
+        // What held the reading back may be written now, and no waker was set for reading.
+        if read == Rest::Turn || written == Rest::Turn || (held_back && traffic.wants_input()) {
             cx.waker().wake_by_ref();
         }
         Poll::Pending

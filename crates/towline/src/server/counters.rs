@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use towline_proto::wire::close::CloseCode;
 
 use crate::session::PoolStats;
+use crate::tls::KeyExchange;
 
 /// Counts since the start, for `/metrics`. Reasons are the words of the close codes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub struct Counters {
     pub opened: u64,
     /// Links that joined a session again.
     pub resumed: u64,
+    /// Links of sessions, first ones and later ones, whose key exchange was not post-quantum.
+    pub not_post_quantum: u64,
     /// Connections refused, or given up before they were a session's link.
     pub refused: BTreeMap<&'static str, u64>,
     /// Sessions ended.
@@ -40,6 +43,14 @@ pub(super) struct Tally(Mutex<Counters>);
 impl Tally {
     pub(super) fn add(&self, change: impl FnOnce(&mut Counters)) {
         change(&mut self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()));
+    }
+
+    /// A link that a session takes, by this key exchange, and what else it counts as.
+    pub(super) fn link(&self, key_exchange: KeyExchange, counts: impl FnOnce(&mut Counters)) {
+        self.add(|counters| {
+            counts(counters);
+            counters.not_post_quantum += u64::from(!key_exchange.is_post_quantum());
+        });
     }
 
     pub(super) fn refused(&self, code: CloseCode) {

@@ -96,7 +96,7 @@ impl<P: Plugin> House<P> {
     /// A new session: its task and its plug-in start.
     async fn begin(self: &Arc<Self>, link: Secured, newcomer: Newcomer, mut pass: Pass) -> Result<(), CloseCode> {
         let peer = link.peer();
-        let secret = link.exporter.export(handshake::SESSION_SECRET_LABEL).map_err(|_| CloseCode::Tls)?;
+        let secret = link.proven.exporter.export(handshake::SESSION_SECRET_LABEL).map_err(|_| CloseCode::Tls)?;
         let mut out = Vec::new();
         let mut id = SessionId([0; 16]);
         keys::random(&mut id.0);
@@ -129,7 +129,9 @@ impl<P: Plugin> House<P> {
         }
         newcomer.admit(id, Some(own), &mut out);
         pass.handshake_done();
-        self.tally.add(|counters| counters.opened += 1);
+        let key_exchange = link.proven.key_exchange;
+        self.tally.link(key_exchange, |counters| counters.opened += 1);
+        tracing::info!(session = %id, peer = %shared.peer_hash, remote = ?link.remote(), %key_exchange, "session opened");
         let config = LinkConfig { probe_period: self.limits.probe_period };
         let first = FreshLink { pass: Some(pass), ..link.into_link() };
         let task = SessionTask::new(shared.clone(), first, &out, Supply::Joins(joining), config);
@@ -171,16 +173,17 @@ impl<P: Plugin> House<P> {
             link.say_and_close(&out).await;
             return Err(CloseCode::Gone);
         };
-        let exporter = link.exporter.export(handshake::JOIN_EXPORTER_LABEL).map_err(|_| CloseCode::Tls)?;
+        let exporter = link.proven.exporter.export(handshake::JOIN_EXPORTER_LABEL).map_err(|_| CloseCode::Tls)?;
         let joiner = match claimant.prove(&secret, &exporter, &HmacSha256, &mut out) {
             Ok(joiner) => joiner,
             Err(failure) => return Err(self.turn_away(link, failure, &out).await),
         };
         pass.handshake_done();
         let link = FreshLink { pass: Some(pass), ..link.into_link() };
+        let key_exchange = link.key_exchange;
         // If the session ended meanwhile, dropping the link makes the peer ask again and hear `gone`.
         joins.send(Join { link, joiner }).await.map_err(|_| CloseCode::Gone)?;
-        self.tally.add(|counters| counters.resumed += 1);
+        self.tally.link(key_exchange, |counters| counters.resumed += 1);
         Ok(())
     }
 }

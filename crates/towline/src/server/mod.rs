@@ -21,7 +21,7 @@ use towline_proto::wire::hello::Params;
 use crate::identity::Identity;
 use crate::listen::{self, Gate, GateLimits, SocketOptions};
 use crate::session::{Pool, Session, Shared};
-use crate::tls::ServerTls;
+use crate::tls::{PostQuantum, ServerTls};
 use crate::transport::MemoryListener;
 pub use counters::Counters;
 use counters::Tally;
@@ -102,6 +102,7 @@ pub struct ServerBuilder {
     admit: Admit,
     limits: Limits,
     sockets: SocketOptions,
+    post_quantum: PostQuantum,
 }
 
 /// A server; see [`Server::builder`].
@@ -115,7 +116,8 @@ impl Server {
         let (admit, limits) = (Arc::new(|_: &_| Ok(())), Limits::default());
         // Each address means itself, so that `[::]` can stand beside `0.0.0.0` on the same port.
         let sockets = SocketOptions { dual_stack: false, ..SocketOptions::default() };
-        ServerBuilder { identity, listen, memory, admit, limits, sockets }
+        let post_quantum = PostQuantum::default();
+        ServerBuilder { identity, listen, memory, admit, limits, sockets, post_quantum }
     }
 }
 
@@ -155,6 +157,13 @@ impl ServerBuilder {
         self
     }
 
+    /// Whether peers must have post-quantum key exchange; without this they must.
+    #[must_use]
+    pub fn post_quantum(mut self, choice: PostQuantum) -> Self {
+        self.post_quantum = choice;
+        self
+    }
+
     /// Binds every listener and starts.
     ///
     /// # Errors
@@ -173,20 +182,21 @@ impl ServerBuilder {
             addresses.push(listener.local_addr()?);
             listeners.push(Listener::Tcp(listener));
         }
-        start(&self.identity, self.admit, self.limits, listeners, addresses, plugin)
+        let tls = ServerTls::new(&self.identity, self.post_quantum).map_err(io::Error::other)?;
+        Ok(start(tls, self.admit, self.limits, listeners, addresses, plugin))
     }
 }
 
 fn start(
-    identity: &Identity,
+    tls: ServerTls,
     admit: Admit,
     limits: Limits,
     listeners: Vec<Listener>,
     addresses: Vec<SocketAddr>,
     plugin: impl Plugin,
-) -> io::Result<RunningServer> {
+) -> RunningServer {
     let house = Arc::new(House {
-        tls: ServerTls::new(identity).map_err(io::Error::other)?,
+        tls,
         gate: Gate::new(limits.of_gate()),
         limits,
         admit,
@@ -205,7 +215,7 @@ fn start(
             sources::run(listener, |carried| house.take(carried), failed).await;
         });
     }
-    Ok(RunningServer { addresses, accepting, house })
+    RunningServer { addresses, accepting, house }
 }
 
 /// What a running server asks of its house, whatever its plug-in is.

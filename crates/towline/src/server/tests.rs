@@ -41,7 +41,8 @@ async fn tcp_server(identity: &Identity, plugin: impl Plugin, faults: Vec<i32>) 
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addresses = vec![listener.local_addr().unwrap()];
     let listeners = vec![Listener::Faulty(listener, faults)];
-    start(identity, Arc::new(|_| Ok(())), Limits::default(), listeners, addresses, plugin).unwrap()
+    let tls = ServerTls::new(identity, PostQuantum::Require).unwrap();
+    start(tls, Arc::new(|_| Ok(())), Limits::default(), listeners, addresses, plugin)
 }
 
 fn client(identity: &Identity, server: &RunningServer) -> Client {
@@ -53,7 +54,7 @@ fn client(identity: &Identity, server: &RunningServer) -> Client {
 async fn insider(identity: &Identity, server: &RunningServer, own: &Identity) -> Secured {
     let address = server.local_addrs()[0];
     let carried = Carried::tcp(TcpStream::connect(address).await.unwrap(), address).unwrap();
-    Secured::connect(carried, &ClientTls::new(own, identity.key_hash()).unwrap()).await.unwrap()
+    Secured::connect(carried, &ClientTls::new(own, identity.key_hash(), PostQuantum::Require).unwrap()).await.unwrap()
 }
 
 /// The same with a session of its own; also its hello, to be replayed, and the session's name.

@@ -13,7 +13,7 @@ use super::LinkInfo;
 use super::shared::Shared;
 use crate::listen::Pass;
 use crate::pump::{Inbound, Outbox, Pump, PumpEnd, Traffic, Wire};
-use crate::tls::TlsStream;
+use crate::tls::{KeyExchange, TlsStream};
 use crate::transport::Carrier;
 
 /// The most that a length before a frame takes.
@@ -26,6 +26,7 @@ pub(crate) struct FreshLink {
     pub(crate) input: Vec<u8>,
     pub(crate) remote: Option<SocketAddr>,
     pub(crate) transport: &'static str,
+    pub(crate) key_exchange: KeyExchange,
     /// The server's count of connections, given back when the link is gone.
     pub(crate) pass: Option<Pass>,
 }
@@ -40,21 +41,24 @@ pub(crate) struct Link {
     transport: &'static str,
     /// Our last word is written, and only the peer's end is waited for.
     said_all: bool,
+    key_exchange: KeyExchange,
     _pass: Option<Pass>,
 }
 
 impl Link {
     /// Takes a link over. `first` leaves before any frame (the server's answer).
     pub(crate) fn new(fresh: FreshLink, id: LinkId, config: LinkConfig, now: Instant, first: &[u8]) -> Self {
-        let FreshLink { stream, input, remote, transport, pass } = fresh;
+        let FreshLink { stream, input, remote, transport, key_exchange, pass } = fresh;
         let mut pump = Pump::new(MAX_FRAME_BYTES + FRAME_LENGTH_MAX_BYTES);
         pump.out().put(first);
         let frames = StreamLink::new(id, config, now);
-        Self { wire: Wire::new(stream, pump), frames, early: input, remote, transport, said_all: false, _pass: pass }
+        let wire = Wire::new(stream, pump);
+        Self { wire, frames, early: input, remote, transport, key_exchange, said_all: false, _pass: pass }
     }
 
     pub(crate) fn info(&self) -> LinkInfo {
-        LinkInfo { remote: self.remote, transport: self.transport, rtt: self.frames.rtt() }
+        let (remote, transport, key_exchange) = (self.remote, self.transport, self.key_exchange);
+        LinkInfo { remote, transport, key_exchange, rtt: self.frames.rtt() }
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {

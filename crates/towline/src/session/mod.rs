@@ -22,6 +22,7 @@ use towline_proto::session::{Mark, OpenError as CoreOpenError, Order, RecvError 
 use towline_proto::session::{SendError as CoreSendError, StreamKey};
 use towline_proto::wire::close::{Close, CloseCode};
 
+use crate::tls::KeyExchange;
 pub(crate) use clock::Clock;
 pub use error::{Ended, EndedBy, OpenError, RecvError, SendError, Undecided};
 pub(crate) use link::FreshLink;
@@ -51,6 +52,8 @@ pub struct LinkInfo {
     pub remote: Option<SocketAddr>,
     /// `tcp` or `memory`.
     pub transport: &'static str,
+    /// How its two ends came to their secrets.
+    pub key_exchange: KeyExchange,
     /// The round-trip time last measured by a probe.
     pub rtt: Option<Duration>,
 }

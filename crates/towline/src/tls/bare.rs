@@ -5,6 +5,7 @@ use towline_proto::ids::KeyHash;
 
 use super::config::{ClientTls, ServerTls};
 use super::error::TlsError;
+use super::key_exchange::PostQuantum;
 use super::stream::TlsStream;
 use crate::identity::Identity;
 
@@ -19,7 +20,7 @@ impl Acceptor {
     /// # Errors
     /// The identity cannot be used for TLS.
     pub fn with_identity(identity: &Identity, alpn: &[u8]) -> Result<Self, TlsError> {
-        Ok(Self(ServerTls::with_key(identity, alpn)?))
+        Ok(Self(ServerTls::with_key(identity, alpn, PostQuantum::Require)?))
     }
 
     /// Shows a certificate, with its chain up to the authority that clients trust; demands nothing of them. All in PEM.
@@ -49,7 +50,7 @@ impl Connector {
     /// # Errors
     /// The identity cannot be used for TLS.
     pub fn to_key(identity: &Identity, peer: KeyHash, alpn: &[u8]) -> Result<Self, TlsError> {
-        Ok(Self(ClientTls::to_key(identity, peer, alpn)?))
+        Ok(Self(ClientTls::to_key(identity, peer, alpn, PostQuantum::Require)?))
     }
 
     /// To the host of that name, for which one of the authorities in `roots` (PEM) must vouch; shows nothing.

@@ -12,6 +12,7 @@ use rustls::{ClientConfig, Error, RootCertStore, ServerConfig};
 use towline_proto::ids::KeyHash;
 
 use super::exporter::Catch;
+use super::key_exchange::PostQuantum;
 use super::machine::Machine;
 use super::verify::{AnyKey, Pinned};
 use crate::identity::Identity;
@@ -22,10 +23,9 @@ pub(super) const ALPN: &[u8] = b"towline/1";
 /// The name in SNI is not sent and not looked at, but rustls wants one.
 const NO_NAME: &str = "towline";
 
-/// aws-lc with X25519MLKEM768 as the only key exchange. Handed in each time: nothing is process-wide.
-fn provider() -> Arc<CryptoProvider> {
-    let kx_groups = vec![aws_lc_rs::kx_group::X25519MLKEM768];
-    Arc::new(CryptoProvider { kx_groups, ..aws_lc_rs::default_provider() })
+/// aws-lc with these key exchanges. Handed in each time: nothing is process-wide.
+fn provider(pq: PostQuantum) -> Arc<CryptoProvider> {
+    Arc::new(CryptoProvider { kx_groups: pq.groups(), ..aws_lc_rs::default_provider() })
 }
 
 fn private_key(identity: &Identity) -> PrivateKeyDer<'static> {
@@ -54,13 +54,13 @@ pub(crate) struct ClientTls {
 
 impl ClientTls {
     /// For a link of a session.
-    pub(crate) fn new(identity: &Identity, hub: KeyHash) -> Result<Self, Error> {
-        Self::to_key(identity, hub, ALPN)
+    pub(crate) fn new(identity: &Identity, hub: KeyHash, pq: PostQuantum) -> Result<Self, Error> {
+        Self::to_key(identity, hub, ALPN, pq)
     }
 
     /// To whoever holds that key.
-    pub(super) fn to_key(identity: &Identity, peer: KeyHash, alpn: &[u8]) -> Result<Self, Error> {
-        let provider = provider();
+    pub(super) fn to_key(identity: &Identity, peer: KeyHash, alpn: &[u8], pq: PostQuantum) -> Result<Self, Error> {
+        let provider = provider(pq);
         let algorithms = provider.signature_verification_algorithms;
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13])?
@@ -112,13 +112,13 @@ pub(crate) struct ServerTls(ServerConfig);
 
 impl ServerTls {
     /// For the links of sessions.
-    pub(crate) fn new(identity: &Identity) -> Result<Self, Error> {
-        Self::with_key(identity, ALPN)
+    pub(crate) fn new(identity: &Identity, pq: PostQuantum) -> Result<Self, Error> {
+        Self::with_key(identity, ALPN, pq)
     }
 
     /// Shows a key, and demands one.
-    pub(super) fn with_key(identity: &Identity, alpn: &[u8]) -> Result<Self, Error> {
-        let provider = provider();
+    pub(super) fn with_key(identity: &Identity, alpn: &[u8], pq: PostQuantum) -> Result<Self, Error> {
+        let provider = provider(pq);
         let algorithms = provider.signature_verification_algorithms;
         let config = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13])?

@@ -91,6 +91,13 @@ pub(crate) fn random(bytes: &mut [u8]) {
     rand::fill(bytes).expect("the operating system's randomness is waited for and never lacks");
 }
 
+/// A random number, for waits that should not all end at once.
+pub(crate) fn random_number() -> u32 {
+    let mut bytes = [0; 4];
+    random(&mut bytes);
+    u32::from_le_bytes(bytes)
+}
+
 /// HMAC-SHA-256 for join proofs.
 pub(crate) struct HmacSha256;
 

@@ -15,6 +15,7 @@ use towline_proto::mail::keys::PublicKey;
 
 use super::error::TlsError;
 use super::exporter::{self, Catch};
+use super::key_exchange::KeyExchange;
 use super::verify;
 
 /// The most ciphertext kept while a record or handshake message is incomplete, in bytes: two records and a read. An
@@ -127,6 +128,12 @@ impl Machine {
     /// Fails unless both sides named the protocol.
     pub(super) fn check_alpn(&self) -> Result<(), TlsError> {
         if self.common().alpn_protocol() == Some(&self.alpn) { Ok(()) } else { Err(TlsError::Alpn) }
+    }
+
+    /// How the two sides came to their secrets; only after the handshake.
+    pub(super) fn key_exchange(&self) -> Result<KeyExchange, TlsError> {
+        let group = self.common().negotiated_key_exchange_group().map(|group| group.name());
+        group.and_then(KeyExchange::of).ok_or(TlsError::Protocol(Error::HandshakeNotComplete))
     }
 
     /// The exporter master secret; once, after the handshake.

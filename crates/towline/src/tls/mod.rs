@@ -1,8 +1,8 @@
 //! TLS 1.3: the only module that names rustls or aws-lc-rs.
 //!
 //! Between two Towline peers both sides show a self-signed Ed25519 certificate. The client accepts one key, the server any
-//! key (who may enter is decided after, by its admit hook). X25519MLKEM768 is the only key exchange, so a recording made
-//! today is of no use to tomorrow's quantum computer, and there is nothing to downgrade to. No tickets, no resumption, no
+//! key (who may enter is decided after, by its admit hook). X25519MLKEM768 is the only key exchange unless the operator
+//! says `prefer`, so a recording made today is of no use to tomorrow's quantum computer. No tickets, no resumption, no
 //! 0-RTT: a resumed handshake would skip the verifier.
 //!
 //! For a bare [`Connection`](crate::connection::Connection) an [`Acceptor`] and a [`Connector`] put the same under any byte
@@ -13,6 +13,7 @@ mod bare;
 mod config;
 mod error;
 mod exporter;
+mod key_exchange;
 pub(crate) mod keys;
 mod machine;
 mod stream;
@@ -23,5 +24,6 @@ mod verify;
 pub use bare::{Acceptor, Connector};
 pub(crate) use config::{ClientTls, ServerTls};
 pub use error::{TlsError, WrongKey};
-pub(crate) use machine::Exporter;
+pub use key_exchange::{BadPostQuantum, KeyExchange, PostQuantum};
+pub(crate) use stream::Proven;
 pub use stream::TlsStream;

@@ -10,6 +10,7 @@ use towline_proto::mail::keys::PublicKey;
 
 use super::config::{ClientTls, ServerTls};
 use super::error::TlsError;
+use super::key_exchange::KeyExchange;
 use super::machine::{Exporter, Machine};
 
 /// Bytes read from the transport at once: one full record. It lies on the stack, so an idle connection has none.
@@ -27,18 +28,26 @@ pub struct TlsStream<S> {
     peer: Option<PublicKey>,
 }
 
+/// What a handshake leaves to both sides.
+pub(crate) struct Proven {
+    /// The key that the peer holds; `None` if it showed none or one of another kind than Ed25519.
+    pub(crate) peer: Option<PublicKey>,
+    pub(crate) key_exchange: KeyExchange,
+    pub(crate) exporter: Exporter,
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
     /// The client's handshake. The caller bounds its time.
-    pub(crate) async fn connect(io: S, config: &ClientTls) -> Result<(Self, Exporter), TlsError> {
+    pub(crate) async fn connect(io: S, config: &ClientTls) -> Result<(Self, Proven), TlsError> {
         Self::handshake(io, config.begin()?).await
     }
 
     /// The server's handshake. The caller bounds its time.
-    pub(crate) async fn accept(io: S, config: &ServerTls) -> Result<(Self, Exporter), TlsError> {
+    pub(crate) async fn accept(io: S, config: &ServerTls) -> Result<(Self, Proven), TlsError> {
         Self::handshake(io, config.begin()?).await
     }
 
-    async fn handshake(io: S, machine: Machine) -> Result<(Self, Exporter), TlsError> {
+    async fn handshake(io: S, machine: Machine) -> Result<(Self, Proven), TlsError> {
         let mut stream = Self { io, machine, peer: None };
         stream.machine.begin()?;
         let done = std::future::poll_fn(|cx| stream.poll_handshake(cx)).await;
@@ -47,10 +56,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
             let _ = std::future::poll_fn(|cx| Poll::Ready(stream.poll_outgoing(cx))).await;
         }
         done?;
-        stream.machine.check_alpn()?;
-        stream.peer = stream.machine.peer_key();
-        let exporter = stream.machine.take_exporter()?;
-        Ok((stream, exporter))
+        let machine = &mut stream.machine;
+        machine.check_alpn()?;
+        let (peer, key_exchange) = (machine.peer_key(), machine.key_exchange()?);
+        let proven = Proven { peer, key_exchange, exporter: machine.take_exporter()? };
+        stream.peer = peer;
+        Ok((stream, proven))
     }
 
     fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), TlsError>> {

@@ -63,7 +63,7 @@ async fn a_peer_that_asks_and_never_reads() {
 }
 
 #[tokio::test]
-async fn a_peer_that_announces_four_gib() {
+async fn p18_a_peer_that_announces_four_gib_is_refused() {
     let end = end_of(async |mut near| {
         let _ = near.write_all(&[0xff; 4]).await;
         let _ = near.read(&mut [0]).await;
@@ -81,7 +81,7 @@ async fn a_peer_that_announces_the_most_allowed_and_sends_nothing_more() {
 }
 
 #[tokio::test]
-async fn peers_of_random_bytes() {
+async fn p18_peers_of_random_bytes_end_by_name() {
     let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
     println!("seed {seed:#x}");
     for _ in 0..40 {
@@ -101,4 +101,51 @@ async fn peers_of_random_bytes() {
         let end = end.await;
         assert!(matches!(end, End::Invalid(_) | End::Cut | End::PeerClosed), "{end:?}");
     }
+    println!("p18: reached 40 peers of 5,000 random bytes, each ended by name");
+}
+
+/// Connections of one process, of which one peer never reads.
+const CONNECTIONS: usize = 100;
+
+#[tokio::test]
+async fn p10_one_peer_that_never_reads_costs_bounded_memory_and_holds_up_no_other() {
+    let mut config = ConnectionConfig::default();
+    (config.queue_messages, config.queue_bytes) = (64, 256 * 1024);
+    let message = bytes::Bytes::from(vec![7; 16 * 1024]);
+    let (stalled, never_reads) = tcp_pair().await;
+    let (stuck, connection) = Connection::new(stalled, CODEC, Echo, config);
+    let stalled = tokio::spawn(connection);
+    let mut sent = 0;
+    while timeout(Duration::from_millis(500), stuck.send(message.clone())).await.is_ok() {
+        sent += 1;
+    }
+    let others = (1..CONNECTIONS).map(async |_| {
+        let (near, mut far) = tcp_pair().await;
+        let (sender, connection) = Connection::new(near, CODEC, Echo, config);
+        let running = tokio::spawn(connection);
+        let sending = async {
+            for _ in 0..20 {
+                sender.send(message.clone()).await.unwrap();
+            }
+            drop(sender);
+        };
+        let mut got = vec![0; 20 * (4 + message.len())];
+        let ((), read) = tokio::join!(sending, far.read_exact(&mut got));
+        drop(far);
+        (read.is_ok(), running.await.unwrap().is_done())
+    });
+    for other in others {
+        assert_eq!(timeout(Duration::from_secs(30), other).await, Ok((true, true)));
+    }
+    let stats = stuck.stats();
+    assert!(stats.waiting_bytes <= config.queue_bytes && stats.waiting <= config.queue_messages, "{stats:?}");
+    let encoded = stats.encoded * (4 + message.len() as u64) - stats.written_bytes;
+    assert!(encoded <= 64 * 1024 + 4 + message.len() as u64, "{encoded} bytes are encoded and not written");
+    println!(
+        "p10: reached a stalled peer that took {sent} messages, {} bytes waiting and {encoded} encoded, beside {} others",
+        stats.waiting_bytes,
+        CONNECTIONS - 1
+    );
+    stalled.abort();
+    drop(never_reads);
 }

@@ -1,5 +1,8 @@
 //! Connections over real streams and drivers, through the public interface alone.
 
+#[path = "../../../../fuzz/src/compress.rs"]
+mod compress;
+mod filters;
 mod hostile;
 mod own_driver;
 mod runtimes;

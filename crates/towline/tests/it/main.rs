@@ -5,6 +5,7 @@ mod direct;
 mod echo;
 mod hostile;
 mod memory;
+mod openssl;
 mod proxy;
 mod resume;
 mod services;

@@ -57,6 +57,18 @@ fn a_value_that_is_no_duration_has_its_line_or_its_variable() {
 }
 
 #[test]
+fn post_quantum_is_required_unless_the_file_says_prefer() {
+    let read = |text: &str| HubConfig::resolve(file(text).expect("strict"));
+    assert_eq!(read("state = '/s'").expect("valid").config.pq.0, towline::PostQuantum::Require);
+    let resolved = read("state = '/s'\npq = 'prefer'").expect("valid");
+    assert_eq!(resolved.config.pq.0, towline::PostQuantum::Prefer);
+    assert_eq!(value(&resolved, "pq"), ("\"prefer\"".into(), "hub.toml:2".into()));
+    let error = file("state = '/s'\npq = 'no'").expect_err("neither");
+    assert_eq!(error.line, Some(2));
+    assert!(error.message.contains("neither `require` nor `prefer`"), "{error}");
+}
+
+#[test]
 fn what_contradicts_itself_is_refused() {
     for (text, wanted) in [
         ("state = '/s'\nlisten = []", "listen"),

@@ -176,9 +176,6 @@ close_codes! {
     TooManyConnections 50 "too-many-connections" Us Yes UNREACHABLE
         "No more connections are admitted, in all or from this address."
         "Try later; raise the limit if it is yours.";
-    IdleTimeout 51 "idle-timeout" Environment Yes UNREACHABLE
-        "The session was without use for longer than its server allows."
-        "Open another when there is something to say.";
 
     ProbeTimeout 64 "probe-timeout" Environment Yes UNREACHABLE
         "The peer answered no probe: it is dead, frozen or cut off."

@@ -10,17 +10,17 @@ const LONGEST: Duration = Duration::from_secs(30);
 
 /// Doubling waits, each drawn from its upper half, so that a thousand devices do not come back at the same moment.
 #[derive(Debug)]
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
     next: Duration,
 }
 
 impl Backoff {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { next: FIRST }
     }
 
     /// The next wait; `random` is uniform over all its values.
-    pub(super) fn wait(&mut self, random: u32) -> Duration {
+    pub(crate) fn wait(&mut self, random: u32) -> Duration {
         let whole = self.next;
         self.next = (whole * 2).min(LONGEST);
         whole / 2 + whole.mul_f64(f64::from(random) / f64::from(u32::MAX) / 2.0)

@@ -66,7 +66,8 @@ async fn serve(address: &str) -> Result<(), Box<dyn Error>> {
     let identity = Arc::new(Identity::generate());
     let server = Server::builder(identity.clone()).listen(address).serve(Room::default()).await?;
     println!("listening on {} key {}", server.local_addrs()[0], identity.key_hash());
-    Ok(std::future::pending().await)
+    std::future::pending::<()>().await;
+    Ok(())
 }
 
 async fn join(address: String, key: &str, name: String) -> Result<(), Box<dyn Error>> {

@@ -59,7 +59,7 @@
 //! # }
 //! # let (stream, far) = tokio::io::duplex(1024);
 //! let codec = LengthPrefixed::u32(65_536);
-//! # tokio::spawn(Connection::answering(far, codec, Echo, Default::default()));
+//! # tokio::spawn(Connection::answering(far, codec.clone(), Echo, Default::default()));
 //! let (sender, connection) = Connection::new(stream, codec, Print, Default::default());
 //! let task = tokio::spawn(connection);
 //! sender.send(Bytes::from_static(b"hello")).await?;

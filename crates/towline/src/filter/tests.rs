@@ -85,8 +85,7 @@ async fn a_throttle_keeps_its_rate_in_both_directions() {
 
 #[tokio::test(start_paused = true)]
 async fn beats_keep_a_quiet_connection_and_their_absence_ends_it() {
-    let mut config = ConnectionConfig::default();
-    config.silence_timeout = Some(Duration::from_secs(20));
+    let config = ConnectionConfig { silence_timeout: Some(Duration::from_secs(20)), ..ConnectionConfig::default() };
     let beat = || Bytes::from_static(b"");
     let quiet = |io: DuplexStream| {
         let reactor = Heartbeat::new(Deaf, Duration::from_secs(9), beat);

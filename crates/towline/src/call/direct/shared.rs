@@ -181,7 +181,7 @@ impl<In: CallItem, Out: CallItem> State<In, Out> {
         self.exchange.room() > self.promised && self.queued_bytes < QUEUED_BYTES
     }
 
-    /// Gives free places to those in line.
+    /// Gives free places to those in line: whenever the connection takes what is queued, as it does after every call's end.
     fn grant(&mut self, wakes: &mut Wakes) {
         while self.has_place()
             && let Some(waker) = self.line.take_first()
@@ -325,7 +325,6 @@ impl<In: CallItem, Out: CallItem> State<In, Out> {
             if let Some(slot) = self.exchange.slot(id) {
                 slot.end(Err(status), wakes);
             }
-            self.grant(wakes);
         }
     }
 
@@ -369,13 +368,11 @@ impl<In: CallItem, Out: CallItem> State<In, Out> {
             Arrival::Over(slot) => {
                 let Part::GiveUp(code) = part else { unreachable!("only that gives calls up") };
                 slot.end(Err(given_up(code)), wakes);
-                self.grant(wakes);
                 return Ok(Received::GivenUp);
             }
             Arrival::Late => return Ok(Received::Nothing),
             Arrival::Refuse(code) => return Ok(Received::Refused(code)),
         }
-        self.grant(wakes);
         Ok(Received::Nothing)
     }
 

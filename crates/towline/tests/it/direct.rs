@@ -425,11 +425,14 @@ async fn a_connection_ends_with_its_last_caller_and_call() {
     assert_eq!(other.open_calls(), 0);
 }
 
+/// A call's number and what is said of it.
+type Said = (u64, Part<Bytes>);
+
 #[tokio::test]
 async fn p18_hostile_packets_end_the_connection_by_name() {
     let begin = |ends| Part::Begin { item: Bytes::from("hang"), ends, time_left: None };
     let flood = || (0..3).map(|_| (0, Part::Item(Bytes::from(vec![0; 40_000]))));
-    let cases: Vec<(Vec<(u64, Part<Bytes>)>, Fault)> = vec![
+    let cases: Vec<(Vec<Said>, Fault)> = vec![
         (vec![(1, begin(true))], Fault::BadId(1)),
         (vec![(4, begin(true)), (2, begin(true))], Fault::BadId(2)),
         (vec![(0, begin(true)), (0, Part::Item("x".into()))], Fault::BadStep(0)),

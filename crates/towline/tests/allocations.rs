@@ -1,5 +1,6 @@
-//! A busy connection allocates nothing for a message, in either direction.
+//! A busy connection allocates nothing for a message, in either direction; a unary call over one allocates once.
 
+use std::array::TryFromSliceError;
 use std::future::poll_fn;
 use std::ops::ControlFlow;
 use std::pin::{Pin, pin};
@@ -7,7 +8,8 @@ use std::task::Poll;
 
 use bytes::Bytes;
 use tokio::net::{TcpListener, TcpStream};
-use towline::codec::LengthPrefixed;
+use towline::call::direct::{self, CallItem, DirectCaller, DirectConfig, NoAnswer, PacketCodec, each};
+use towline::codec::{Content, LengthPrefixed};
 use towline::connection::{Connection, ConnectionConfig, Reactor, Replies, Sender};
 
 /// Rounds in which the buffers must have come to their size.
@@ -81,4 +83,66 @@ fn a_message_costs_no_allocation_in_steady_state() {
         }
         assert_eq!(quiet_rounds, 3, "{size} bytes: three rounds of 10,000 messages without an allocation");
     }
+}
+
+/// An item that is a number.
+struct Num(u64);
+
+impl CallItem for Num {}
+
+/// How it lies in bytes.
+struct Number;
+
+impl Content for Number {
+    type In = Num;
+    type Out = Num;
+    type Error = TryFromSliceError;
+
+    fn read(bytes: &[u8]) -> Result<Num, TryFromSliceError> {
+        bytes.try_into().map(|bytes| Num(u64::from_be_bytes(bytes)))
+    }
+
+    fn write(value: &Num, bytes: &mut Vec<u8>) -> Result<(), TryFromSliceError> {
+        bytes.extend_from_slice(&value.0.to_be_bytes());
+        Ok(())
+    }
+}
+
+/// Calls one after another in each of `lanes` lanes, `count` in all.
+async fn call(caller: &DirectCaller<Num, Num>, count: u64, lanes: &[(); 16]) {
+    let lane = |_: &()| async {
+        for number in 0..count / lanes.len() as u64 {
+            assert_eq!(caller.call(Num(number)).await.unwrap().0, number + 1);
+        }
+    };
+    futures_util::future::join_all(lanes.iter().map(lane)).await;
+}
+
+#[test]
+fn a_unary_call_costs_one_allocation_in_steady_state() {
+    const CALLS: u64 = 16_000;
+    /// That of the handler; and a few of this test's own, for each round.
+    const MOST: u64 = CALLS + 100;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (near, far) = runtime.block_on(tcp_pair());
+    let codec = || <PacketCodec<LengthPrefixed, Number>>::new(CODEC);
+    let (_, calls) = direct::exchange(false, DirectConfig::default(), each(async |number: Num| Ok(Num(number.0 + 1))));
+    let far = Connection::answering(far, codec(), calls, ConnectionConfig::default());
+    let (caller, calls) = direct::exchange(true, DirectConfig::default(), NoAnswer);
+    let (_, near) = Connection::new(near, codec(), calls, ConnectionConfig::default());
+    let mut both = pin!(async { tokio::join!(near, far) });
+    let mut fewest = u64::MAX;
+    for round in 0..ROUNDS_MAX {
+        let counted = allocation_counter::measure(|| {
+            runtime.block_on(async {
+                tokio::select! { _ = both.as_mut() => panic!("it goes on"), () = call(&caller, CALLS, &[(); 16]) => {} }
+            });
+        });
+        println!("round {round}: {} allocations for {CALLS} calls, both sides together", counted.count_total);
+        fewest = fewest.min(counted.count_total);
+        if fewest <= MOST {
+            return;
+        }
+    }
+    panic!("{fewest} allocations for {CALLS} calls");
 }

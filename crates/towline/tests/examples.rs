@@ -126,3 +126,22 @@ fn gateway_speaks_lines_outside_and_lengths_inside() {
     assert_eq!(serving.join().unwrap(), (*b"\0\0\0\x02hi", Vec::new()));
     assert_eq!(example.line(), "outside: the peer closed, inside: done");
 }
+
+#[test]
+fn call_service_answers_all_four_shapes() {
+    let (_server, address) = Example::listening("call_service", &["serve", "127.0.0.1:0"]);
+    let (said, well) = Example::start("call_service", &["ask", &address]).finish();
+    let expected = [
+        "one there, one back: Number(42)",
+        "many back: Number(2)",
+        "many back: Number(1)",
+        "many back: Number(0)",
+        "many there: Number(55)",
+        "many both ways: Some(Number(10))",
+        "many both ways: Some(Number(15))",
+        "many both ways: Some(Number(30))",
+        "ended: done",
+    ];
+    assert_eq!(said.lines().collect::<Vec<_>>(), expected);
+    assert!(well);
+}

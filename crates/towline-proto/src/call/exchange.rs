@@ -1,7 +1,8 @@
 //! Calls over one connection: which are open, what each may still send, what a packet that came means.
 //!
 //! A session has streams with order, credit and ends; a bare connection has none, so this keeps the little of them that
-//! calls need. It holds no items: whoever drives it does, and asks before every step.
+//! calls need. It looks at no items: whoever drives it keeps them, in the slot that each call has, and asks before every
+//! step. A call that is over keeps its slot until it is forgotten, so that what came last can be read.
 //!
 //! ```text
 //!            caller                                answering side
@@ -22,6 +23,9 @@ pub const DEFAULT_MAX_CALLS: usize = 1_024;
 
 /// How many bytes of items wait for their reader on one call before its writer waits, by default.
 pub const DEFAULT_CALL_WINDOW_BYTES: u64 = 64 * 1024;
+
+/// What an item counts beside its own bytes: about what holding it costs, so that credit bounds empty items, too.
+pub const ITEM_OVERHEAD_BYTES: u64 = 32;
 
 /// The name of a call on its connection. The side that connected opens even ones, the other odd ones; they only grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -49,17 +53,17 @@ pub enum Step {
     Credit(u64),
 }
 
-/// What is to be done with a packet that came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Arrival {
+/// What is to be done with a packet that came; the slot is its call's.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Arrival<'a, S> {
     /// A call that is to be answered.
-    New,
-    /// For the call's reader: an item, or an end.
-    Deliver,
+    New(&'a mut S),
+    /// For the call's reader: an item, or an end. After *last* and *status* the call is over.
+    Deliver(&'a mut S),
     /// More may be sent on the call.
-    Writable,
-    /// The call is over for this side, too.
-    Over,
+    Writable(&'a mut S),
+    /// The other side gave the call up; it is over.
+    Over(&'a mut S),
     /// It belongs to a call that is over, and means nothing any more.
     Late,
     /// A new call that is refused with this code; say so.
@@ -85,12 +89,15 @@ pub enum Fault {
 #[error("as many calls are open as may be")]
 pub struct TooMany;
 
-#[derive(Clone, Copy, Debug)]
-struct Call {
+#[derive(Debug)]
+struct Call<S> {
     sends: Direction,
     receives: Direction,
     /// How much of what came was taken by its reader.
     taken: u64,
+    /// Nothing more is said or heard of it.
+    over: bool,
+    slot: S,
 }
 
 /// One direction of a call.
@@ -109,9 +116,9 @@ impl Direction {
     }
 }
 
-/// The calls of one connection; see the module's page.
+/// The calls of one connection, each with a slot of the driver's; see the module's page.
 #[derive(Debug)]
-pub struct Exchange {
+pub struct Exchange<S = ()> {
     next: u64,
     /// The lowest id with which the peer may begin.
     peer_next: u64,
@@ -119,10 +126,10 @@ pub struct Exchange {
     peer_open: usize,
     max_calls: usize,
     window: u64,
-    calls: HashMap<u64, Call>,
+    calls: HashMap<u64, Call<S>>,
 }
 
-impl Exchange {
+impl<S> Exchange<S> {
     /// For the side that connected, or the other, with both sides' agreed bounds.
     pub fn new(connected: bool, max_calls: usize, window_bytes: u64) -> Self {
         let (next, peer_next) = if connected { (0, 1) } else { (1, 0) };
@@ -134,74 +141,109 @@ impl Exchange {
         self.own_open + self.peer_open
     }
 
-    /// Whether [`Exchange::begin`] would have a place.
-    pub fn has_room(&self) -> bool {
-        self.own_open < self.max_calls
+    /// How many calls [`Exchange::begin`] has places for.
+    pub fn room(&self) -> usize {
+        self.max_calls - self.own_open
     }
 
     fn is_own(&self, id: u64) -> bool {
         id % 2 == self.next % 2
     }
 
-    fn fresh(&self, sent: u64, received: u64, peer_ended: bool) -> Call {
-        let direction = |open, bytes| Direction { open, bytes, limit: self.window };
-        Call { sends: direction(true, sent), receives: direction(!peer_ended, received), taken: 0 }
+    fn fresh(&self, sent: u64, received: u64, slot: S) -> Call<S> {
+        let direction = |bytes| Direction { open: true, bytes, limit: self.window };
+        Call { sends: direction(sent), receives: direction(received), taken: 0, over: false, slot }
+    }
+
+    fn known(&self, id: CallId) -> Option<&Call<S>> {
+        self.calls.get(&id.0).filter(|call| !call.over)
+    }
+
+    fn known_mut(&mut self, id: CallId) -> Option<&mut Call<S>> {
+        self.calls.get_mut(&id.0).filter(|call| !call.over)
     }
 
     /// Begins a call with an item of `bytes`.
     ///
     /// # Errors
     /// [`TooMany`].
-    pub fn begin(&mut self, bytes: u64, ends: bool) -> Result<CallId, TooMany> {
-        if !self.has_room() {
+    pub fn begin(&mut self, bytes: u64, ends: bool, slot: S) -> Result<CallId, TooMany> {
+        if self.room() == 0 {
             return Err(TooMany);
         }
         let id = self.next;
         self.next += 2;
         self.own_open += 1;
-        let mut call = self.fresh(bytes, 0, false);
+        let mut call = self.fresh(bytes, 0, slot);
         call.sends.open = !ends;
         self.calls.insert(id, call);
         Ok(CallId(id))
     }
 
+    /// A call's slot, until the call is forgotten.
+    pub fn slot(&mut self, id: CallId) -> Option<&mut S> {
+        self.calls.get_mut(&id.0).map(|call| &mut call.slot)
+    }
+
+    /// Every call's slot, in no order.
+    pub fn slots(&mut self) -> impl Iterator<Item = &mut S> {
+        self.calls.values_mut().map(|call| &mut call.slot)
+    }
+
+    /// Whether the call is not over.
+    pub fn is_open(&self, id: CallId) -> bool {
+        self.known(id).is_some()
+    }
+
     /// Whether one more item may be sent now.
     pub fn may_send(&self, id: CallId) -> bool {
-        self.calls.get(&id.0).is_some_and(|call| call.sends.may_begin_one())
+        self.known(id).is_some_and(|call| call.sends.may_begin_one())
     }
 
     /// Whether the call still takes anything from this side.
     pub fn is_sending(&self, id: CallId) -> bool {
-        self.calls.get(&id.0).is_some_and(|call| call.sends.open)
+        self.known(id).is_some_and(|call| call.sends.open)
     }
 
     /// An item of `bytes` is sent; [`Exchange::may_send`] was asked.
     pub fn sent(&mut self, id: CallId, bytes: u64) {
-        if let Some(call) = self.calls.get_mut(&id.0) {
+        if let Some(call) = self.known_mut(id) {
             call.sends.bytes += bytes;
         }
     }
 
     /// The caller sends no more.
     pub fn end(&mut self, id: CallId) {
-        if let Some(call) = self.calls.get_mut(&id.0) {
+        if let Some(call) = self.known_mut(id) {
             call.sends.open = false;
         }
     }
 
     /// This side says no more and hears no more: it has answered, or gives the call up. Says whether the call was open.
     pub fn close(&mut self, id: CallId) -> bool {
-        let known = self.calls.remove(&id.0).is_some();
-        if known {
-            *(if self.is_own(id.0) { &mut self.own_open } else { &mut self.peer_open }) -= 1;
-        }
-        known
+        let own = self.is_own(id.0);
+        let Some(call) = self.known_mut(id) else { return false };
+        call.over = true;
+        *(if own { &mut self.own_open } else { &mut self.peer_open }) -= 1;
+        true
+    }
+
+    /// Closes the call if it is open, and gives its slot back.
+    pub fn forget(&mut self, id: CallId) -> Option<S> {
+        self.close(id);
+        self.calls.remove(&id.0).map(|call| call.slot)
+    }
+
+    /// The connection is over, and every call with it.
+    pub fn close_all(&mut self) {
+        (self.own_open, self.peer_open) = (0, 0);
+        self.calls.values_mut().for_each(|call| call.over = true);
     }
 
     /// The reader took an item of `bytes`; returns the credit that is to be told, now and then.
     pub fn took(&mut self, id: CallId, bytes: u64) -> Option<u64> {
         let window = self.window;
-        let call = self.calls.get_mut(&id.0)?;
+        let call = self.known_mut(id)?;
         call.taken += bytes;
         let limit = call.taken + window;
         // Half a window at a time: fewer would be talk, more would let the writer stand still.
@@ -216,7 +258,10 @@ impl Exchange {
     ///
     /// # Errors
     /// [`Fault`]: the connection is to be ended.
-    pub fn received(&mut self, id: CallId, step: Step, bytes: u64) -> Result<Arrival, Fault> {
+    pub fn received(&mut self, id: CallId, step: Step, bytes: u64) -> Result<Arrival<'_, S>, Fault>
+    where
+        S: Default,
+    {
         if let Step::Begin { ends } = step {
             return self.begun(id.0, ends, bytes);
         }
@@ -224,30 +269,32 @@ impl Exchange {
         if id.0 >= if own { self.next } else { self.peer_next } {
             return Err(Fault::BadStep(id.0));
         }
-        let Some(call) = self.calls.get_mut(&id.0) else { return Ok(Arrival::Late) };
+        let ends = matches!(step, Step::Last | Step::Status | Step::GiveUp);
+        let Some(call) = self.calls.get_mut(&id.0).filter(|call| !call.over) else { return Ok(Arrival::Late) };
         match (step, own) {
-            (Step::Item, _) | (Step::Last, true) => {
-                if !call.receives.may_begin_one() {
-                    return Err(if call.receives.open { Fault::NoCredit(id.0) } else { Fault::BadStep(id.0) });
-                }
-                call.receives.bytes += bytes;
-                call.receives.open = step == Step::Item;
-                Ok(Arrival::Deliver)
-            }
-            (Step::End, false) | (Step::Status, true) => {
-                let was_open = core::mem::replace(&mut call.receives.open, false);
-                if was_open { Ok(Arrival::Deliver) } else { Err(Fault::BadStep(id.0)) }
-            }
+            (Step::Item, _) | (Step::Last, true) if call.receives.may_begin_one() => call.receives.bytes += bytes,
+            (Step::Item, _) | (Step::Last, true) if call.receives.open => return Err(Fault::NoCredit(id.0)),
+            (Step::End, false) | (Step::Status, true) if call.receives.open => {}
             (Step::Credit(limit), _) => {
                 call.sends.limit = call.sends.limit.max(limit);
-                Ok(if call.sends.open { Arrival::Writable } else { Arrival::Late })
+                return Ok(if call.sends.open { Arrival::Writable(&mut call.slot) } else { Arrival::Late });
             }
-            (Step::GiveUp, _) => Ok(Arrival::Over),
-            _ => Err(Fault::BadStep(id.0)),
+            (Step::GiveUp, _) => {}
+            _ => return Err(Fault::BadStep(id.0)),
         }
+        call.receives.open = step == Step::Item;
+        call.over = ends;
+        let slot = &mut call.slot;
+        if ends {
+            *(if own { &mut self.own_open } else { &mut self.peer_open }) -= 1;
+        }
+        Ok(if step == Step::GiveUp { Arrival::Over(slot) } else { Arrival::Deliver(slot) })
     }
 
-    fn begun(&mut self, id: u64, ends: bool, bytes: u64) -> Result<Arrival, Fault> {
+    fn begun(&mut self, id: u64, ends: bool, bytes: u64) -> Result<Arrival<'_, S>, Fault>
+    where
+        S: Default,
+    {
         if self.is_own(id) || id < self.peer_next {
             return Err(Fault::BadId(id));
         }
@@ -256,9 +303,9 @@ impl Exchange {
             return Ok(Arrival::Refuse(Code::ResourceExhausted));
         }
         self.peer_open += 1;
-        let call = self.fresh(0, bytes, ends);
-        self.calls.insert(id, call);
-        Ok(Arrival::New)
+        let mut call = self.fresh(0, bytes, S::default());
+        call.receives.open = !ends;
+        Ok(Arrival::New(&mut self.calls.entry(id).insert_entry(call).into_mut().slot))
     }
 }
 

@@ -41,7 +41,10 @@
 //! # #[cfg(feature = "messagepack")] example::main().unwrap();
 //! ```
 //!
-//! Below it stands [`Service`], one function for calls of every method and shape over plain bytes:
+//! [`direct`] carries calls over a bare connection, with an engineer's own messages; a [`Pool`] keeps a bounded number of
+//! either, connecting on demand.
+//!
+//! Below the typed services stands [`Service`], one function for calls of every method and shape over plain bytes:
 //!
 //! ```
 //! use std::sync::Arc;
@@ -71,14 +74,22 @@
 //! ```
 
 mod caller;
+pub mod direct;
 mod halves;
+mod pool;
 mod serve;
 #[cfg(feature = "tower")]
 mod tower;
 mod typed;
 
+/// The guide's chapter, so that its code is tested.
+#[cfg(doctest)]
+#[doc = include_str!("../../../../docs/guide/05-calls.md")]
+struct GuideChapter;
+
 pub use caller::{Call, Caller, Request};
 pub use halves::{Items, Replies, Sink};
+pub use pool::{Pool, Pooled};
 pub use serve::{CallInfo, Calls, Incoming, Service, serve};
 #[cfg(feature = "tower")]
 pub use tower::TowerService;

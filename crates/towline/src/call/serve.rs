@@ -112,7 +112,7 @@ async fn begin(session: Session, mut sink: Sink, mut receiving: RecvHalf) -> Opt
 }
 
 /// Runs a handler; a panic in it becomes its status.
-async fn guarded(handler: impl Future<Output = Result<(), Status>>) -> Result<(), Status> {
+pub(super) async fn guarded<T>(handler: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
     let mut handler = pin!(handler);
     std::future::poll_fn(|cx| {
         // The handler is dropped after a panic and never polled again, so nothing broken is seen.

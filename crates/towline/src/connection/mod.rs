@@ -88,7 +88,7 @@ mod stats;
 #[cfg(test)]
 mod tests;
 mod turn;
-mod waiters;
+pub(crate) mod waiters;
 mod watch;
 
 use std::future::Future;

@@ -5,7 +5,7 @@ use std::task::Waker;
 
 /// A line of senders. A place in it is a ticket; tickets only grow, so the line is sorted by them.
 #[derive(Debug, Default)]
-pub(super) struct Waiters {
+pub(crate) struct Waiters {
     next_ticket: u64,
     line: VecDeque<Waiter>,
 }
@@ -19,17 +19,17 @@ struct Waiter {
 }
 
 impl Waiters {
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.line.is_empty()
     }
 
     /// What the first in line needs.
-    pub(super) fn first_bytes(&self) -> Option<usize> {
+    pub(crate) fn first_bytes(&self) -> Option<usize> {
         self.line.front().map(|waiter| waiter.bytes)
     }
 
     /// Stands at the end of the line.
-    pub(super) fn join(&mut self, bytes: usize, waker: Waker) -> u64 {
+    pub(crate) fn join(&mut self, bytes: usize, waker: Waker) -> u64 {
         let ticket = self.next_ticket;
         self.next_ticket += 1;
         self.line.push_back(Waiter { ticket, bytes, waker });
@@ -37,30 +37,30 @@ impl Waiters {
     }
 
     /// The first in line has its place.
-    pub(super) fn take_first(&mut self) -> Option<Waker> {
+    pub(crate) fn take_first(&mut self) -> Option<Waker> {
         self.line.pop_front().map(|waiter| waiter.waker)
     }
 
     /// Whether that ticket is still in line; then it is woken by `waker`.
-    pub(super) fn is_waiting(&mut self, ticket: u64, waker: &Waker) -> bool {
+    pub(crate) fn is_waiting(&mut self, ticket: u64, waker: &Waker) -> bool {
         let Ok(at) = self.line.binary_search_by_key(&ticket, |waiter| waiter.ticket) else { return false };
         self.line[at].waker.clone_from(waker);
         true
     }
 
     /// Leaves the line; whether it was still in it.
-    pub(super) fn leave(&mut self, ticket: u64) -> bool {
+    pub(crate) fn leave(&mut self, ticket: u64) -> bool {
         let found = self.line.binary_search_by_key(&ticket, |waiter| waiter.ticket);
         found.is_ok_and(|at| self.line.remove(at).is_some())
     }
 
     /// Sends everybody away; returns whom to wake.
-    pub(super) fn dismiss(&mut self) -> Vec<Waker> {
+    pub(crate) fn dismiss(&mut self) -> Vec<Waker> {
         self.line.drain(..).map(|waiter| waiter.waker).collect()
     }
 
     /// Gives memory back that the line does not need.
-    pub(super) fn give_back(&mut self) {
+    pub(crate) fn give_back(&mut self) {
         self.line.shrink_to_fit();
     }
 }

@@ -1,6 +1,8 @@
 //! Whole sessions through the public interface: over loopback sockets, memory, and a proxy that cuts.
 
+mod call_pool;
 mod calls;
+mod direct;
 mod echo;
 mod hostile;
 mod memory;

@@ -14,19 +14,20 @@ const FIRST: Step = Step::Begin { ends: false };
 #[test]
 fn a_call_goes_its_way_and_leaves_nothing_behind() {
     let (mut caller, mut answering) = pair();
-    let id = caller.begin(10, false).unwrap();
-    assert_eq!(answering.received(id, FIRST, 10), Ok(Arrival::New));
+    let id = caller.begin(10, false, ()).unwrap();
+    assert_eq!(answering.received(id, FIRST, 10), Ok(Arrival::New(&mut ())));
     caller.sent(id, 5);
-    assert_eq!(answering.received(id, Step::Item, 5), Ok(Arrival::Deliver));
+    assert_eq!(answering.received(id, Step::Item, 5), Ok(Arrival::Deliver(&mut ())));
     caller.end(id);
     assert!(!caller.is_sending(id));
-    assert_eq!(answering.received(id, Step::End, 0), Ok(Arrival::Deliver));
+    assert_eq!(answering.received(id, Step::End, 0), Ok(Arrival::Deliver(&mut ())));
     answering.sent(id, 7);
-    assert_eq!(caller.received(id, Step::Item, 7), Ok(Arrival::Deliver));
+    assert_eq!(caller.received(id, Step::Item, 7), Ok(Arrival::Deliver(&mut ())));
     assert!(answering.close(id));
-    assert_eq!(caller.received(id, Step::Last, 1), Ok(Arrival::Deliver));
-    assert!(caller.close(id));
+    assert_eq!(caller.received(id, Step::Last, 1), Ok(Arrival::Deliver(&mut ())));
+    assert!(!caller.close(id), "its last word ended it");
     assert_eq!((caller.open(), answering.open()), (0, 0));
+    assert_eq!((caller.forget(id), answering.forget(id), caller.forget(id)), (Some(()), Some(()), None));
     assert_eq!(caller.received(id, Step::Credit(500), 0), Ok(Arrival::Late));
     assert_eq!(answering.received(id, Step::GiveUp, 0), Ok(Arrival::Late));
 }
@@ -34,55 +35,55 @@ fn a_call_goes_its_way_and_leaves_nothing_behind() {
 #[test]
 fn both_sides_call_and_ids_never_meet() {
     let (mut one, mut other) = pair();
-    let (a, b) = (one.begin(1, true).unwrap(), other.begin(1, true).unwrap());
+    let (a, b) = (one.begin(1, true, ()).unwrap(), other.begin(1, true, ()).unwrap());
     assert_ne!(a, b);
-    assert_eq!(other.received(a, ALL, 1), Ok(Arrival::New));
-    assert_eq!(one.received(b, ALL, 1), Ok(Arrival::New));
+    assert_eq!(other.received(a, ALL, 1), Ok(Arrival::New(&mut ())));
+    assert_eq!(one.received(b, ALL, 1), Ok(Arrival::New(&mut ())));
     assert_eq!((one.open(), other.open()), (2, 2));
 }
 
 #[test]
 fn p10_a_writer_stands_still_at_its_window_and_goes_on_as_its_reader_takes() {
     let (mut caller, mut answering) = pair();
-    let id = caller.begin(1, true).unwrap();
+    let id = caller.begin(1, true, ()).unwrap();
     answering.received(id, ALL, 1).unwrap();
     // 99 bytes leave one byte of credit: one more item may begin, whatever its length.
     answering.sent(id, 99);
     assert!(answering.may_send(id));
-    assert_eq!(caller.received(id, Step::Item, 99), Ok(Arrival::Deliver));
+    assert_eq!(caller.received(id, Step::Item, 99), Ok(Arrival::Deliver(&mut ())));
     answering.sent(id, 30);
     assert!(!answering.may_send(id));
-    assert_eq!(caller.received(id, Step::Item, 30), Ok(Arrival::Deliver));
+    assert_eq!(caller.received(id, Step::Item, 30), Ok(Arrival::Deliver(&mut ())));
     assert_eq!(caller.received(id, Step::Item, 1), Err(Fault::NoCredit(id.0)));
 
     assert_eq!(caller.took(id, 49), None, "less than half a window is not worth a packet");
     assert_eq!(caller.took(id, 1), Some(150));
-    assert_eq!(answering.received(id, Step::Credit(150), 0), Ok(Arrival::Writable));
+    assert_eq!(answering.received(id, Step::Credit(150), 0), Ok(Arrival::Writable(&mut ())));
     assert!(answering.may_send(id));
-    assert_eq!(answering.received(id, Step::Credit(10), 0), Ok(Arrival::Writable), "credit only grows");
+    assert_eq!(answering.received(id, Step::Credit(10), 0), Ok(Arrival::Writable(&mut ())), "credit only grows");
     assert!(answering.may_send(id));
 }
 
 #[test]
 fn as_many_calls_as_agreed_are_open_and_one_more_is_refused_by_name() {
     let (mut caller, mut answering) = pair();
-    let ids: Vec<_> = (0..2).map(|_| caller.begin(1, true).unwrap()).collect();
-    assert_eq!(caller.begin(1, true), Err(TooMany));
+    let ids: Vec<_> = (0..2).map(|_| caller.begin(1, true, ()).unwrap()).collect();
+    assert_eq!(caller.begin(1, true, ()), Err(TooMany));
     for id in &ids {
-        assert_eq!(answering.received(*id, ALL, 1), Ok(Arrival::New));
+        assert_eq!(answering.received(*id, ALL, 1), Ok(Arrival::New(&mut ())));
     }
     // A peer that does not hold to the bound.
     assert_eq!(answering.received(CallId(4), ALL, 1), Ok(Arrival::Refuse(Code::ResourceExhausted)));
     assert!(answering.close(ids[0]));
-    assert_eq!(answering.received(CallId(6), ALL, 1), Ok(Arrival::New));
+    assert_eq!(answering.received(CallId(6), ALL, 1), Ok(Arrival::New(&mut ())));
     assert!(caller.close(ids[0]));
-    assert!(caller.begin(1, true).is_ok());
+    assert!(caller.begin(1, true, ()).is_ok());
 }
 
 #[test]
 fn p18_packets_out_of_place_are_faults_and_never_a_panic() {
     let (mut caller, mut answering) = pair();
-    let id = caller.begin(1, true).unwrap();
+    let id = caller.begin(1, true, ()).unwrap();
     answering.received(id, ALL, 1).unwrap();
     // An id again, one of this side, one that no packet may have before its beginning.
     assert_eq!(answering.received(id, ALL, 1), Err(Fault::BadId(id.0)));
@@ -95,18 +96,18 @@ fn p18_packets_out_of_place_are_faults_and_never_a_panic() {
     assert_eq!(answering.received(id, Step::Item, 1), Err(Fault::BadStep(id.0)));
     assert_eq!(answering.received(id, Step::End, 0), Err(Fault::BadStep(id.0)));
     assert_eq!(caller.received(id, Step::End, 0), Err(Fault::BadStep(id.0)));
-    assert_eq!(caller.received(id, Step::Status, 0), Ok(Arrival::Deliver));
-    assert_eq!(caller.received(id, Step::Status, 0), Err(Fault::BadStep(id.0)));
+    assert_eq!(caller.received(id, Step::Status, 0), Ok(Arrival::Deliver(&mut ())));
+    assert_eq!(caller.received(id, Step::Status, 0), Ok(Arrival::Late), "the call is over, and told once");
 }
 
 #[test]
 fn whoever_gives_up_is_heard_and_what_is_on_its_way_is_late() {
     let (mut caller, mut answering) = pair();
-    let id = caller.begin(1, false).unwrap();
+    let id = caller.begin(1, false, ()).unwrap();
     answering.received(id, FIRST, 1).unwrap();
     assert!(caller.close(id));
     assert_eq!(caller.received(id, Step::Item, 1), Ok(Arrival::Late));
-    assert_eq!(answering.received(id, Step::GiveUp, 0), Ok(Arrival::Over));
-    assert!(answering.close(id));
-    assert!(!answering.close(id));
+    assert_eq!(answering.received(id, Step::GiveUp, 0), Ok(Arrival::Over(&mut ())));
+    assert!(!answering.is_open(id) && !answering.may_send(id));
+    assert_eq!((caller.open(), answering.open()), (0, 0));
 }

@@ -3,7 +3,7 @@
 //! It holds the bytes from [`Ring::base`] to [`Ring::end`]. A sender appends at the end and lets go at the base; a
 //! receiver may also write ahead of the end ([`Ring::write_at`]), in any order, and keeps beside it which parts are real.
 //! It grows by doubling and shrinks to half when less than a quarter is used, so that a byte is moved a few times on
-//! average and what is allocated is never more than four times what is held (or [`KEEP_BYTES`]).
+//! average and what is allocated is never more than four times what is held (or `KEEP_BYTES`).
 
 #[cfg(test)]
 mod tests;

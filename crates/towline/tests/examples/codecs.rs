@@ -1,71 +1,14 @@
-//! The examples of codecs, started as programs, driven over the loopback, and stopped.
+//! The examples of codecs.
 
-use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
-use std::time::Duration;
+use std::process::{Command, Stdio};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use towline::tls::Connector;
 
-/// How long anything may take before a test fails instead of hanging.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A running example, stopped when it is dropped.
-struct Example {
-    child: Child,
-    stdout: BufReader<ChildStdout>,
-}
-
-impl Example {
-    fn start(name: &str, arguments: &[&str]) -> Self {
-        // Tests lie in target/PROFILE/deps, examples beside that.
-        let mut path = std::env::current_exe().unwrap();
-        path.pop();
-        path.set_file_name("examples");
-        let mut command = Command::new(path.join(name));
-        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.spawn().unwrap_or_else(|error| match error.kind() {
-            ErrorKind::NotFound => panic!("`cargo build -p towline --examples` comes first when one test is chosen"),
-            _ => panic!("{name}: {error}"),
-        });
-        let stdout = BufReader::new(child.stdout.take().unwrap());
-        Self { child, stdout }
-    }
-
-    fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.stdout.read_line(&mut line).unwrap();
-        line.trim_end().to_owned()
-    }
-
-    /// Starts one that listens; its address.
-    fn listening(name: &str, arguments: &[&str]) -> (Self, String) {
-        let mut example = Self::start(name, arguments);
-        let line = example.line();
-        let address = line.split(' ').nth(2).unwrap_or_else(|| panic!("{name} said {line:?}")).to_owned();
-        (example, address)
-    }
-
-    fn type_line(&mut self, line: &str) {
-        writeln!(self.child.stdin.as_mut().unwrap(), "{line}").unwrap();
-    }
-}
-
-impl Drop for Example {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn connect(address: &str) -> TcpStream {
-    let stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream.set_write_timeout(Some(PATIENCE)).unwrap();
-    stream
-}
+use crate::example::{Example, PATIENCE, connect};
 
 /// A peer that speaks in lines.
 struct Lines(BufReader<TcpStream>);
@@ -242,7 +185,6 @@ fn a_chat_tells_who_comes_says_and_goes() {
     for member in [&mut anna, &mut ben] {
         assert_eq!(member.line(), "anna: good morning");
     }
-    drop(ben.child.stdin.take());
-    assert!(ben.child.wait().unwrap().success());
+    assert!(ben.finish().1);
     assert_eq!(anna.line(), "* ben is gone; present: anna");
 }

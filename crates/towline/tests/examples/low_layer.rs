@@ -1,71 +1,14 @@
-//! The examples of connections, started as programs, driven over the loopback, and stopped.
+//! The examples of connections, filters and calls.
 
-use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener};
 use std::thread;
-use std::time::Duration;
 
-/// How long anything may take before a test fails instead of hanging.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A running example, stopped when it is dropped.
-struct Example {
-    child: Child,
-    stdout: BufReader<ChildStdout>,
-}
-
-impl Example {
-    fn start(name: &str, arguments: &[&str]) -> Self {
-        // Tests lie in target/PROFILE/deps, examples beside that.
-        let mut path = std::env::current_exe().unwrap();
-        path.pop();
-        path.set_file_name("examples");
-        let mut command = Command::new(path.join(name));
-        let mut child = match command.args(arguments).stdout(Stdio::piped()).spawn() {
-            Ok(child) => child,
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                panic!("`cargo build -p towline --examples` comes first when one test is chosen")
-            }
-            Err(error) => panic!("{name}: {error}"),
-        };
-        let stdout = BufReader::new(child.stdout.take().unwrap());
-        Self { child, stdout }
-    }
-
-    fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.stdout.read_line(&mut line).unwrap();
-        line.trim_end().to_owned()
-    }
-
-    /// Starts one that listens; its address.
-    fn listening(name: &str, arguments: &[&str]) -> (Self, String) {
-        let mut example = Self::start(name, arguments);
-        let line = example.line();
-        let address = line.strip_prefix("listening on ").unwrap_or_else(|| panic!("{name} said {line:?}")).to_owned();
-        (example, address)
-    }
-
-    /// Everything it prints until it ends by itself, and whether it ended well.
-    fn finish(mut self) -> (String, bool) {
-        let mut said = String::new();
-        self.stdout.read_to_string(&mut said).unwrap();
-        (said, self.child.wait().unwrap().success())
-    }
-}
-
-impl Drop for Example {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use crate::example::{Example, PATIENCE, connect};
 
 /// Says `bytes`, ends, and returns all that is answered.
 fn talk(address: &str, bytes: &[u8]) -> String {
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut stream = connect(address);
     stream.write_all(bytes).unwrap();
     stream.shutdown(Shutdown::Write).unwrap();
     let mut answer = String::new();
@@ -116,8 +59,7 @@ fn gateway_speaks_lines_outside_and_lengths_inside() {
         stream.read_to_end(&mut rest).unwrap();
         (asked, rest)
     });
-    let mut outside = TcpStream::connect(&address).unwrap();
-    outside.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut outside = connect(&address);
     outside.write_all(b"hi\n").unwrap();
     let mut answer = [0; 6];
     outside.read_exact(&mut answer).unwrap();

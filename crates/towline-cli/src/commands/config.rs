@@ -191,6 +191,7 @@ fn device(home: &Home) -> Result<Vec<Shown>, Failure> {
         shown.push(Shown::new("device.name", joined.name, file.display()));
         shown.push(Shown::new("device.hub", joined.hub, file.display()));
         shown.push(Shown::new("device.hosts", joined.hosts, file.display()));
+        shown.push(Shown::new("device.pq", String::from(joined.pq), file.display()));
     }
     if home.device_key().exists() {
         let key = identity(home)?.key_hash().to_string();

@@ -3,6 +3,7 @@
 use crate::proxy::Proxy;
 use crate::support::*;
 use towline::Lane;
+use towline_hub::RunningHub;
 use towline_proto::ids::MessageId;
 use towline_proto::mail::code::Code;
 use towline_proto::mail::envelope::SignedEnvelope;
@@ -45,6 +46,16 @@ async fn hear_live(device: &Device) -> ToDevice {
     tokio::time::timeout(PATIENCE, next).await.expect("in time")
 }
 
+/// The shop, and a kitchen whose link goes by way of a proxy.
+async fn shop_and_proxied_kitchen(hub: &RunningHub) -> (Device, Device, Proxy) {
+    let shop = Device::join(hub, "shop", Role::Client).await;
+    let mut kitchen = Device::join(hub, "kitchen", Role::Agent).await;
+    kitchen.leave(hub).await;
+    let proxy = Proxy::start(hub.local_addrs()[0]).await;
+    kitchen.again_by_way_of(proxy.address, hub, Role::Agent).await;
+    (shop, kitchen, proxy)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_live_message_is_handed_over_to_who_is_here_and_to_nobody_else() {
     let state = tempfile::tempdir().expect("a folder");
@@ -65,11 +76,7 @@ async fn a_live_message_is_handed_over_to_who_is_here_and_to_nobody_else() {
 async fn a_live_message_on_a_link_that_dies_is_unclear_and_never_sent_again() {
     let state = tempfile::tempdir().expect("a folder");
     let hub = start(state.path()).await;
-    let shop = Device::join(&hub, "shop", Role::Client).await;
-    let mut kitchen = Device::join(&hub, "kitchen", Role::Agent).await;
-    kitchen.leave(&hub).await;
-    let proxy = Proxy::start(hub.local_addrs()[0]).await;
-    kitchen.again_by_way_of(proxy.address, &hub, Role::Agent).await;
+    let (shop, kitchen, proxy) = shop_and_proxied_kitchen(&hub).await;
 
     proxy.swallow();
     let lost = vec![7; 60_000];
@@ -93,11 +100,7 @@ async fn a_live_message_on_a_link_that_dies_is_unclear_and_never_sent_again() {
 async fn a_link_that_is_replaced_at_once_counts_as_lost() {
     let state = tempfile::tempdir().expect("a folder");
     let hub = start(state.path()).await;
-    let shop = Device::join(&hub, "shop", Role::Client).await;
-    let mut kitchen = Device::join(&hub, "kitchen", Role::Agent).await;
-    kitchen.leave(&hub).await;
-    let proxy = Proxy::start(hub.local_addrs()[0]).await;
-    kitchen.again_by_way_of(proxy.address, &hub, Role::Agent).await;
+    let (shop, kitchen, proxy) = shop_and_proxied_kitchen(&hub).await;
     shop.say(ToHub::Ask { ask: 1, question: Question::Who { device: Some(kitchen.name.clone()), watch: true } }).await;
     shop.hear(|word| matches!(word, ToDevice::Answer { ask: 1, .. })).await;
 

@@ -222,6 +222,7 @@ impl SessionTask {
             && !error.is_of_the_link_only()
         {
             let close = error.close();
+            // The core may have ended itself over it, which cutting would take for the end of the matter: the peer is told.
             self.shared.change(|state| {
                 state.last_word = Some(close.clone());
                 state.core.end(EndReason::Closed(close));

@@ -3,6 +3,7 @@
 //! Nothing here reads a clock, opens a socket, spawns a task or draws a random number; the shell hands all of it in.
 
 pub mod call;
+pub mod datagram;
 pub mod ids;
 pub mod limits;
 pub mod link;

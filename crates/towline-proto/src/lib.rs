@@ -2,6 +2,7 @@
 //!
 //! Nothing here reads a clock, opens a socket, spawns a task or draws a random number; the shell hands all of it in.
 
+pub mod bits;
 pub mod call;
 pub mod datagram;
 pub mod ids;

@@ -1,5 +1,6 @@
 //! The reliable UDP engine: frames in packets, each sent once under its number, lost ones sent again in new packets.
 
+pub mod delivery;
 pub mod number;
 pub mod rtt;
 pub mod seen;

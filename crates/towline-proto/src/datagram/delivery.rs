@@ -31,14 +31,28 @@ pub struct Stamp {
 }
 
 impl Stamp {
+    /// Of a packet that is not measured.
+    pub(super) const fn of_nothing(now: Instant) -> Self {
+        Self {
+            sent_at: now,
+            first_sent_at: now,
+            delivered: 0,
+            delivered_at: now,
+            delivered_clock: None,
+            lost: 0,
+            in_flight: 0,
+            app_limited: true,
+        }
+    }
+
+    /// Bytes on their way when it left, itself included.
+    pub(super) const fn in_flight(&self) -> u64 {
+        self.in_flight
+    }
+
     /// When the packet left.
     pub const fn sent_at(&self) -> Instant {
         self.sent_at
-    }
-
-    /// How many bytes had been delivered when it left.
-    pub const fn delivered(&self) -> u64 {
-        self.delivered
     }
 }
 

@@ -17,12 +17,19 @@
 //!
 //! This crate knows nothing of any protocol, and no protocol's types stand in its signatures.
 
+mod conditions;
+mod line;
 mod pipe;
 mod rng;
+mod share;
+mod units;
 mod world;
 
+pub use conditions::{Conditions, ETHERNET, Jitter, Loss, Queue, Reorder, UNLIMITED};
+pub use line::{Counts, Line, Packet};
 pub use pipe::{Read, Shape};
 pub use rng::Rng;
+pub use share::{NoShare, Share};
 pub use world::{Broken, Fault, Happening, Socket, TimerId, World};
 
 /// A time on the world's clock, or a span of it, in nanoseconds.

@@ -37,6 +37,7 @@ mod datagram;
 mod line;
 mod nat;
 mod pipe;
+mod profile;
 mod rng;
 mod share;
 mod units;
@@ -46,6 +47,7 @@ pub use conditions::{Conditions, ETHERNET, Jitter, Loss, Queue, Reorder, UNLIMIT
 pub use datagram::{Address, Datagram, Ecn, HEADERS, flip_a_bit};
 pub use line::{Counts, Line, Packet};
 pub use pipe::{Read, Shape};
+pub use profile::{NoProfile, PROFILES, Packing, Profile, QueueSize, ceiling};
 pub use rng::Rng;
 pub use share::{NoShare, Share};
 pub use world::{Broken, Fault, Happening, LineId, Node, Socket, TimerId, World};

@@ -13,7 +13,7 @@ pub use crate::link::{FrameRef, Frames, LinkId, Violation};
 use crate::time::{Duration, Instant};
 use crate::wire::close::{Close, CloseCode};
 use crate::wire::cursor::{DecodeError, Reader};
-use crate::wire::frame::{Frame, FrameError};
+use crate::wire::frame::{FRAME_ROOM_BYTES, Frame, FrameError, close_frame, open_frame};
 use probe::Probe;
 use std::collections::VecDeque;
 
@@ -22,9 +22,6 @@ const CONFIRM_AFTER_BYTES: u64 = 64 * 1024;
 
 /// A confirmation goes at the latest after this time: `send_confirmed` waits no longer than that and the way.
 const CONFIRM_AFTER: Duration = Duration::from_millis(10);
-
-/// The most a frame written here may have: what a length of two bytes can say, and about one TLS record.
-const FRAME_ROOM_BYTES: usize = 0x3fff;
 
 /// The least room offered to a session: a head and the largest message that is never cut into chunks.
 const LEAST_ROOM_BYTES: usize = 2 * 1024;
@@ -209,8 +206,7 @@ impl StreamLink {
     }
 
     fn fill_one(&mut self, now: Instant, room: usize, out: &mut Vec<u8>, session: &mut impl Frames) -> bool {
-        let at = out.len();
-        out.extend_from_slice(&[0, 0]);
+        let at = open_frame(out);
         let room = room.clamp(LEAST_ROOM_BYTES, FRAME_ROOM_BYTES);
         let Some(frame) = session.fill(now, self.id, room, out) else {
             out.truncate(at);
@@ -296,21 +292,7 @@ pub fn split_frame(input: &[u8]) -> Result<Option<(&[u8], usize)>, LinkError> {
 
 /// Appends a frame with its length before it.
 pub fn put_frame(out: &mut Vec<u8>, frame: &Frame<'_>) {
-    let at = out.len();
-    out.extend_from_slice(&[0, 0]);
+    let at = open_frame(out);
     frame.encode(out);
     close_frame(out, at);
-}
-
-/// Writes the length of the frame that begins two bytes after `at`, in its shortest form.
-fn close_frame(out: &mut Vec<u8>, at: usize) {
-    let length = out.len() - at - 2;
-    debug_assert!(length <= FRAME_ROOM_BYTES, "a frame of {length} bytes");
-    if length < 0x40 {
-        out.copy_within(at + 2.., at + 1);
-        out.pop();
-        out[at] = length as u8;
-    } else {
-        out[at..at + 2].copy_from_slice(&(length as u16 | 0x4000).to_be_bytes());
-    }
 }

@@ -106,7 +106,6 @@ pub struct Flight {
 #[derive(Clone, Copy, Debug)]
 struct Newest {
     number: u64,
-    sent_at: Instant,
     rtt: Duration,
 }
 
@@ -252,6 +251,15 @@ impl Flight {
         lost
     }
 
+    /// Gives back the references of the oldest packet on its way, so that they go again in a probe. It counts as lost
+    /// until it comes after all, and says nothing of congestion.
+    pub fn give_oldest_again(&mut self, now: Instant, delivery: &mut Delivery, session: &mut impl Frames) {
+        if let Some(oldest) = self.on_their_way.next(self.first) {
+            let packet = self.give_up(now, oldest, session);
+            delivery.lose(packet.bytes.into());
+        }
+    }
+
     /// The link is over: every reference that was not confirmed goes back as lost.
     pub fn shut(mut self, now: Instant, session: &mut impl Frames) {
         while let Some(number) = self.on_their_way.next(self.first) {
@@ -338,7 +346,7 @@ impl Flight {
             rtt.sample(now, trip, ack.head.delay);
         }
         if self.newest.is_none_or(|newest| newest.number < number) {
-            self.newest = Some(Newest { number, sent_at: stamp.sent_at(), rtt: trip });
+            self.newest = Some(Newest { number, rtt: trip });
         }
         delivery.acknowledged(now, bytes, &stamp, clock)
     }

@@ -1,7 +1,11 @@
 //! The reliable UDP engine: frames in packets, each sent once under its number, lost ones sent again in new packets.
 
+pub mod control;
 pub mod delivery;
+pub mod duty;
 pub mod flight;
+pub mod link;
 pub mod number;
+pub mod pacer;
 pub mod rtt;
 pub mod seen;

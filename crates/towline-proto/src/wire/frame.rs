@@ -176,3 +176,27 @@ pub enum Frame<'a> {
 }
 
 pub use codec::{Data, FrameError, put_data_head};
+
+/// The most that a frame written with [`open_frame`] may have, in bytes: what a length of two bytes can say, and about one
+/// TLS record.
+pub const FRAME_ROOM_BYTES: usize = 0x3fff;
+
+/// Leaves room for the length of a frame whose type and fields are appended next; [`close_frame`] fills it in.
+pub fn open_frame(out: &mut Vec<u8>) -> usize {
+    let at = out.len();
+    out.extend_from_slice(&[0, 0]);
+    at
+}
+
+/// Writes the length of the frame that was opened at `at`, in its shortest form.
+pub fn close_frame(out: &mut Vec<u8>, at: usize) {
+    let length = out.len() - at - 2;
+    debug_assert!(length <= FRAME_ROOM_BYTES, "a frame of {length} bytes");
+    if length < 0x40 {
+        out.copy_within(at + 2.., at + 1);
+        out.pop();
+        out[at] = length as u8;
+    } else {
+        out[at..at + 2].copy_from_slice(&(length as u16 | 0x4000).to_be_bytes());
+    }
+}

@@ -1,0 +1,280 @@
+//! The default controller: it sends at the rate that the path was seen to deliver, and looks now and then for more.
+//!
+//! Of the family of BBR (draft-ietf-ccwg-bbr): a model of the path, the most that it passes and the least time that it takes,
+//! instead of a window that loss cuts. What it does of its own:
+//! - *Passed* is what was delivered and what was lost by chance, for what chance takes has passed the bottleneck all the
+//!   same. Chance is what is lost while the queue is being emptied; what is lost beyond that while more is asked of the
+//!   path is a queue that overflows, and does not count.
+//! - Each search for more is followed by an emptying that ends when the round trips are short again, so that the queue
+//!   stands empty most of the time and the least round trip is seen again and again.
+//!
+//! | phase | sends, of the rate passed | until |
+//! |---|---|---|
+//! | start | 2.9 ×, the window with it | the rate stops growing |
+//! | empty | 0.35 × after the start, 0.75 × after a search | as much is on its way as the path holds |
+//! | cruise | 1 × | so many round trips |
+//! | search | 1.25 × | a round trip, and a quarter more on its way |
+//! | yield | window of half the path | a round trip; only if the least round trip was not seen for 10 s |
+
+use super::{Controller, FIRST_FLIGHT_PACKETS, LEAST_WINDOW_PACKETS, News};
+use crate::datagram::delivery::{Sample, per_second};
+use crate::datagram::rtt::INITIAL_RTT;
+use crate::time::{Duration, Instant};
+
+/// Thousandths, as all gains are counted.
+const ONE: u64 = 1_000;
+
+/// 2 ÷ ln 2: the least gain that doubles what is delivered each round trip.
+const START_GAIN: u64 = 2_885;
+
+/// The reverse of the start's, so that its queue is gone in one round trip.
+const EMPTY_GAIN: u64 = 350;
+
+const SEARCH_GAIN: u64 = 1_250;
+
+/// Takes in one round trip what a search has queued in one.
+const AFTER_SEARCH_GAIN: u64 = 750;
+
+/// Slightly less than was passed, so that errors of measurement do not pile up a queue.
+const CRUISE_GAIN: u64 = 990;
+
+/// The window, of what the path holds: room for acknowledgements that are held back and for losses not yet found.
+const WINDOW_GAIN: u64 = 2_000;
+
+/// Round trips of cruising between two searches.
+const CRUISE_ROUNDS: u32 = 6;
+
+/// The start is over when the rate has not grown by a quarter for so many round trips; one is enough if a queue shows.
+const FLAT_ROUNDS: u32 = 3;
+
+/// The rate passed is the most of the current and so many earlier cycles of search.
+const CYCLES_KEPT: usize = 2;
+
+/// For so long the least round trip is believed without being seen again.
+const FLOOR_TIME: Duration = Duration::from_secs(10);
+
+/// A round trip that is longer by this part of the least one means a queue.
+const QUEUE_PARTS: u32 = 8;
+
+/// The most that chance is believed to take, in thousandths. Beyond it no one can tell it from an overflow.
+const CHANCE_MAX: u64 = 500;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Start,
+    Empty { gain: u64 },
+    Cruise { rounds: u32 },
+    Search,
+    Yield { until: Instant },
+}
+
+/// See the module's page.
+#[derive(Debug)]
+pub struct DeliveryRate {
+    packet: u64,
+    phase: Phase,
+    round: Round,
+    /// The most that passed in each of the last cycles, in bytes a second, the current one first.
+    passed: [u64; CYCLES_KEPT + 1],
+    start: Start,
+    chance: Chance,
+    floor: Option<Floor>,
+}
+
+/// One round trip: from a packet that leaves to its acknowledgement.
+#[derive(Debug, Default)]
+struct Round {
+    ends_at: u64,
+    delivered: u64,
+    lost: u64,
+    least_rtt: Option<Duration>,
+}
+
+/// How the start goes.
+#[derive(Debug, Default)]
+struct Start {
+    passed: u64,
+    flat_rounds: u32,
+}
+
+/// What is lost by chance.
+#[derive(Debug, Default)]
+struct Chance {
+    delivered: u64,
+    lost: u64,
+}
+
+/// The least round trip.
+#[derive(Clone, Copy, Debug)]
+struct Floor {
+    rtt: Duration,
+    seen_at: Instant,
+}
+
+impl DeliveryRate {
+    /// Of a path that nothing is known of, with packets of `packet` bytes.
+    pub fn new(packet: u64) -> Self {
+        Self {
+            packet,
+            phase: Phase::Start,
+            round: Round::default(),
+            passed: [0; CYCLES_KEPT + 1],
+            start: Start::default(),
+            chance: Chance::default(),
+            floor: None,
+        }
+    }
+
+    fn passed(&self) -> u64 {
+        self.passed.into_iter().max().unwrap_or_default()
+    }
+
+    fn floor(&self) -> Duration {
+        self.floor.map_or(INITIAL_RTT, |floor| floor.rtt)
+    }
+
+    /// What the path holds without a queue, in bytes.
+    fn holds(&self) -> u64 {
+        let bytes = u128::from(self.passed()) * self.floor().as_nanos() / 1_000_000_000;
+        (bytes as u64).max(LEAST_WINDOW_PACKETS * self.packet)
+    }
+
+    fn shows_queue(&self, rtt: Duration) -> bool {
+        rtt > self.floor() + self.floor() / QUEUE_PARTS + Duration::from_millis(2)
+    }
+
+    fn see_floor(&mut self, now: Instant, rtt: Duration) {
+        let is_least = self.floor.is_none_or(|floor| rtt <= floor.rtt + floor.rtt / 50);
+        if is_least {
+            let rtt = self.floor.map_or(rtt, |floor| floor.rtt.min(rtt));
+            self.floor = Some(Floor { rtt, seen_at: now });
+        }
+    }
+
+    fn see_rate(&mut self, sample: &Sample) {
+        let passed = self.chance.passed(sample);
+        let rate = per_second(passed, sample.interval);
+        if !sample.app_limited || rate > self.passed() {
+            self.passed[0] = self.passed[0].max(rate);
+        }
+    }
+
+    fn end_round(&mut self, now: Instant, news: &News<'_>) {
+        let round = core::mem::take(&mut self.round);
+        self.round.ends_at = news.delivered_in_all;
+        let has_queue = round.least_rtt.is_some_and(|rtt| self.shows_queue(rtt));
+        match self.phase {
+            Phase::Start => self.end_round_of_start(&round, has_queue, news.sample),
+            Phase::Cruise { rounds: 0 } => self.phase = Phase::Search,
+            Phase::Cruise { rounds } => self.phase = Phase::Cruise { rounds: rounds - 1 },
+            Phase::Search => self.phase = Phase::Empty { gain: AFTER_SEARCH_GAIN },
+            Phase::Empty { .. } | Phase::Yield { .. } => {}
+        }
+        if matches!(self.phase, Phase::Empty { .. } | Phase::Cruise { .. }) {
+            self.chance.see(&round);
+        }
+        let floor_is_old = self.floor.is_some_and(|floor| now.since(floor.seen_at) > FLOOR_TIME);
+        if floor_is_old && self.phase != Phase::Start && !matches!(self.phase, Phase::Yield { .. }) {
+            self.phase = Phase::Yield { until: now + self.floor().max(Duration::from_millis(200)) };
+            self.floor = None;
+        }
+    }
+
+    fn end_round_of_start(&mut self, round: &Round, has_queue: bool, sample: Option<Sample>) {
+        if sample.is_some_and(|sample| sample.app_limited) {
+            return;
+        }
+        let passed = self.passed();
+        if passed >= self.start.passed + self.start.passed / 4 {
+            self.start = Start { passed, flat_rounds: 0 };
+            return;
+        }
+        self.start.flat_rounds += 1;
+        let overflows = round.lost * ONE > round.delivered * 20;
+        if self.start.flat_rounds >= FLAT_ROUNDS || has_queue || overflows {
+            self.phase = Phase::Empty { gain: EMPTY_GAIN };
+        }
+    }
+
+    /// Ends what does not wait for the end of a round.
+    fn look(&mut self, now: Instant, in_flight: u64) {
+        match self.phase {
+            Phase::Empty { .. } if in_flight <= self.holds() => self.begin_cycle(),
+            Phase::Yield { until } if now >= until => self.begin_cycle(),
+            _ => {}
+        }
+    }
+
+    fn begin_cycle(&mut self) {
+        self.phase = Phase::Cruise { rounds: CRUISE_ROUNDS };
+        self.passed.rotate_right(1);
+        self.passed[0] = 0;
+    }
+
+    fn gain(&self) -> u64 {
+        match self.phase {
+            Phase::Start => START_GAIN,
+            Phase::Empty { gain } => gain,
+            Phase::Cruise { .. } | Phase::Yield { .. } => CRUISE_GAIN,
+            Phase::Search => SEARCH_GAIN,
+        }
+    }
+}
+
+impl Controller for DeliveryRate {
+    fn heard(&mut self, now: Instant, news: &News<'_>) {
+        self.round.delivered += news.delivered;
+        self.round.lost += news.lost;
+        if let Some(sample) = &news.sample {
+            self.see_floor(now, sample.rtt);
+            self.round.least_rtt = Some(self.round.least_rtt.map_or(sample.rtt, |least| least.min(sample.rtt)));
+            self.see_rate(sample);
+            if sample.delivered_before >= self.round.ends_at {
+                self.end_round(now, news);
+            }
+        }
+        self.look(now, news.in_flight);
+    }
+
+    fn path_was_dead(&mut self, _: Instant) {
+        *self = Self::new(self.packet);
+    }
+
+    fn window(&self) -> u64 {
+        let least = LEAST_WINDOW_PACKETS * self.packet;
+        match self.phase {
+            Phase::Start => (self.holds() * START_GAIN / ONE).max(FIRST_FLIGHT_PACKETS * self.packet),
+            Phase::Yield { .. } => (self.holds() / 2).max(least),
+            _ => self.holds() * WINDOW_GAIN / ONE + 2 * self.packet,
+        }
+    }
+
+    fn rate(&self) -> u64 {
+        let first = per_second(FIRST_FLIGHT_PACKETS * self.packet, self.floor());
+        let passed = if self.phase == Phase::Start { self.passed().max(first) } else { self.passed() };
+        (u128::from(passed) * u128::from(self.gain()) / u128::from(ONE)) as u64
+    }
+
+    fn set_packet_bytes(&mut self, bytes: u64) {
+        self.packet = bytes;
+    }
+}
+
+impl Chance {
+    /// Takes a round trip in which nothing was asked of the path beyond what it passes.
+    fn see(&mut self, round: &Round) {
+        self.delivered += round.delivered;
+        self.lost += round.lost;
+        // About the last thousand packets count.
+        if self.delivered + self.lost > 4_000_000 {
+            self.delivered /= 2;
+            self.lost /= 2;
+        }
+    }
+
+    /// What of a sample passed the bottleneck.
+    fn passed(&self, sample: &Sample) -> u64 {
+        let share = (self.lost * ONE).checked_div(self.delivered + self.lost).unwrap_or_default().min(CHANCE_MAX);
+        (sample.delivered + sample.lost).min(sample.delivered * ONE / (ONE - share))
+    }
+}

@@ -3,8 +3,8 @@
 //! Of the family of BBR (draft-ietf-ccwg-bbr): a model of the path, the most that it passes and the least time that it takes,
 //! instead of a window that loss cuts. What it does of its own:
 //! - *Passed* is what was delivered and what was lost by chance, for what chance takes has passed the bottleneck all the
-//!   same. Chance is what is lost while the queue is being emptied; what is lost beyond that while more is asked of the
-//!   path is a queue that overflows, and does not count.
+//!   same. Chance is what is lost in round trips that show no queue; what is lost beyond that is a queue that overflows,
+//!   and does not count.
 //! - Each search for more is followed by an emptying that ends when the round trips are short again, so that the queue
 //!   stands empty most of the time and the least round trip is seen again and again.
 //!
@@ -79,6 +79,8 @@ pub struct DeliveryRate {
     start: Start,
     chance: Chance,
     floor: Option<Floor>,
+    /// The least variation of round trips at the end of one, in each of the last two cycles, the current one first.
+    jitter: [Duration; 2],
 }
 
 /// One round trip: from a packet that leaves to its acknowledgement.
@@ -122,6 +124,7 @@ impl DeliveryRate {
             start: Start::default(),
             chance: Chance::default(),
             floor: None,
+            jitter: [Duration::MAX; 2],
         }
     }
 
@@ -133,9 +136,16 @@ impl DeliveryRate {
         self.floor.map_or(INITIAL_RTT, |floor| floor.rtt)
     }
 
+    /// How long a packet and its acknowledgement take on average while nothing waits. Where each takes another time by
+    /// chance, evenly between two bounds, the mean lies twice the mean deviation above the least.
+    fn path_time(&self) -> Duration {
+        let jitter = self.jitter.into_iter().min().filter(|jitter| *jitter < Duration::MAX);
+        self.floor() + 2 * jitter.unwrap_or_default()
+    }
+
     /// What the path holds without a queue, in bytes.
     fn holds(&self) -> u64 {
-        let bytes = u128::from(self.passed()) * self.floor().as_nanos() / 1_000_000_000;
+        let bytes = u128::from(self.passed()) * self.path_time().as_nanos() / 1_000_000_000;
         (bytes as u64).max(LEAST_WINDOW_PACKETS * self.packet)
     }
 
@@ -170,9 +180,10 @@ impl DeliveryRate {
             Phase::Search => self.phase = Phase::Empty { gain: AFTER_SEARCH_GAIN },
             Phase::Empty { .. } | Phase::Yield { .. } => {}
         }
-        if matches!(self.phase, Phase::Empty { .. } | Phase::Cruise { .. }) {
+        if !has_queue && matches!(self.phase, Phase::Empty { .. } | Phase::Cruise { .. }) {
             self.chance.see(&round);
         }
+        self.jitter[0] = self.jitter[0].min(news.rtt.variation());
         let floor_is_old = self.floor.is_some_and(|floor| now.since(floor.seen_at) > FLOOR_TIME);
         if floor_is_old && self.phase != Phase::Start && !matches!(self.phase, Phase::Yield { .. }) {
             self.phase = Phase::Yield { until: now + self.floor().max(Duration::from_millis(200)) };
@@ -209,6 +220,7 @@ impl DeliveryRate {
         self.phase = Phase::Cruise { rounds: CRUISE_ROUNDS };
         self.passed.rotate_right(1);
         self.passed[0] = 0;
+        self.jitter = [Duration::MAX, self.jitter[0].min(self.jitter[1])];
     }
 
     fn gain(&self) -> u64 {

@@ -1,1 +1,16 @@
+mod path;
 
+use super::*;
+use path::Path;
+use towline_sim::PROFILES;
+
+/// How the links by which transports are compared are filled, for people who work on the controller:
+/// `cargo test --release -p towline-proto --lib -- --ignored --nocapture how_the_named_links_are_filled`
+#[test]
+#[ignore = "prints a table, asserts nothing"]
+fn how_the_named_links_are_filled() {
+    for profile in &PROFILES {
+        let report = Path::new(profile, 1).run(30);
+        println!("{:>4} {report}", profile.name);
+    }
+}

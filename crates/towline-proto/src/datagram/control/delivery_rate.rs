@@ -10,7 +10,8 @@
 //!
 //! | phase | sends, of the rate passed | until |
 //! |---|---|---|
-//! | start | 2.9 ×, the window with it | the rate stops growing |
+//! | start | 2.9 ×, the window with it | the rate stops growing, or round trips grow |
+//! | settle | no more than is on its way | a round trip, over which the full path shows its rate |
 //! | empty | 0.35 × after the start, 0.75 × after a search | as much is on its way as the path holds |
 //! | cruise | 1 × | so many round trips |
 //! | search | 1.25 × | a round trip, and a quarter more on its way |
@@ -62,6 +63,7 @@ const CHANCE_MAX: u64 = 500;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Start,
+    Settle { window: u64 },
     Empty { gain: u64 },
     Cruise { rounds: u32 },
     Search,
@@ -90,6 +92,7 @@ struct Round {
     delivered: u64,
     lost: u64,
     least_rtt: Option<Duration>,
+    most_rtt: Duration,
 }
 
 /// How the start goes.
@@ -97,6 +100,8 @@ struct Round {
 struct Start {
     passed: u64,
     flat_rounds: u32,
+    /// The last few round trips: one alone may be late by chance.
+    recent: [Duration; 4],
 }
 
 /// What is lost by chance.
@@ -150,7 +155,23 @@ impl DeliveryRate {
     }
 
     fn shows_queue(&self, rtt: Duration) -> bool {
-        rtt > self.floor() + self.floor() / QUEUE_PARTS + Duration::from_millis(2)
+        rtt > self.path_time() + self.floor() / QUEUE_PARTS + Duration::from_millis(2)
+    }
+
+    /// Whether one round trip of many may have been long for a queue.
+    fn may_show_queue(&self, most: Duration) -> bool {
+        self.shows_queue(most.saturating_sub(self.path_time() - self.floor()))
+    }
+
+    /// The start ends as soon as round trips grow: what is on its way fills the path and more.
+    fn look_at_start(&mut self, rtt: Duration, news: &News<'_>) {
+        self.start.recent.rotate_right(1);
+        self.start.recent[0] = rtt;
+        let least = self.start.recent.into_iter().min().unwrap_or_default();
+        if self.phase == Phase::Start && self.shows_queue(least) {
+            self.phase = Phase::Settle { window: news.in_flight + news.delivered };
+            self.round = Round { ends_at: news.delivered_in_all + news.in_flight, ..Round::default() };
+        }
     }
 
     fn see_floor(&mut self, now: Instant, rtt: Duration) {
@@ -178,14 +199,14 @@ impl DeliveryRate {
             Phase::Cruise { rounds: 0 } => self.phase = Phase::Search,
             Phase::Cruise { rounds } => self.phase = Phase::Cruise { rounds: rounds - 1 },
             Phase::Search => self.phase = Phase::Empty { gain: AFTER_SEARCH_GAIN },
+            Phase::Settle { .. } => self.phase = Phase::Empty { gain: EMPTY_GAIN },
             Phase::Empty { .. } | Phase::Yield { .. } => {}
         }
-        if !has_queue && matches!(self.phase, Phase::Empty { .. } | Phase::Cruise { .. }) {
+        if !self.may_show_queue(round.most_rtt) && matches!(self.phase, Phase::Empty { .. } | Phase::Cruise { .. }) {
             self.chance.see(&round);
         }
-        self.jitter[0] = self.jitter[0].min(news.rtt.variation());
         let floor_is_old = self.floor.is_some_and(|floor| now.since(floor.seen_at) > FLOOR_TIME);
-        if floor_is_old && self.phase != Phase::Start && !matches!(self.phase, Phase::Yield { .. }) {
+        if floor_is_old && matches!(self.phase, Phase::Cruise { .. } | Phase::Search) {
             self.phase = Phase::Yield { until: now + self.floor().max(Duration::from_millis(200)) };
             self.floor = None;
         }
@@ -197,7 +218,8 @@ impl DeliveryRate {
         }
         let passed = self.passed();
         if passed >= self.start.passed + self.start.passed / 4 {
-            self.start = Start { passed, flat_rounds: 0 };
+            self.start.passed = passed;
+            self.start.flat_rounds = 0;
             return;
         }
         self.start.flat_rounds += 1;
@@ -226,6 +248,7 @@ impl DeliveryRate {
     fn gain(&self) -> u64 {
         match self.phase {
             Phase::Start => START_GAIN,
+            Phase::Settle { .. } => ONE,
             Phase::Empty { gain } => gain,
             Phase::Cruise { .. } | Phase::Yield { .. } => CRUISE_GAIN,
             Phase::Search => SEARCH_GAIN,
@@ -240,7 +263,10 @@ impl Controller for DeliveryRate {
         if let Some(sample) = &news.sample {
             self.see_floor(now, sample.rtt);
             self.round.least_rtt = Some(self.round.least_rtt.map_or(sample.rtt, |least| least.min(sample.rtt)));
+            self.round.most_rtt = self.round.most_rtt.max(sample.rtt);
             self.see_rate(sample);
+            self.jitter[0] = self.jitter[0].min(news.rtt.variation());
+            self.look_at_start(sample.rtt, news);
             if sample.delivered_before >= self.round.ends_at {
                 self.end_round(now, news);
             }
@@ -255,7 +281,8 @@ impl Controller for DeliveryRate {
     fn window(&self) -> u64 {
         let least = LEAST_WINDOW_PACKETS * self.packet;
         match self.phase {
-            Phase::Start => (self.holds() * START_GAIN / ONE).max(FIRST_FLIGHT_PACKETS * self.packet),
+            Phase::Start => (self.holds() * WINDOW_GAIN / ONE).max(FIRST_FLIGHT_PACKETS * self.packet),
+            Phase::Settle { window } => window,
             Phase::Yield { .. } => (self.holds() / 2).max(least),
             _ => self.holds() * WINDOW_GAIN / ONE + 2 * self.packet,
         }

@@ -24,8 +24,10 @@ pub struct News<'a> {
     pub delivered: u64,
     /// Delivered since the beginning, these included.
     pub delivered_in_all: u64,
-    /// Bytes newly found lost.
+    /// Bytes newly found lost, and when the last of them left.
     pub lost: u64,
+    /// See [`News::lost`].
+    pub lost_sent_at: Option<Instant>,
     /// What the newest packet says of the path.
     pub sample: Option<Sample>,
     /// Packets newly reported as marked for congestion.

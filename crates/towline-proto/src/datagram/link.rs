@@ -227,6 +227,7 @@ impl DatagramLink {
             delivered: 0,
             delivered_in_all: self.delivery.delivered(),
             lost: lost.bytes,
+            lost_sent_at: lost.newest_sent_at,
             sample: None,
             marked: 0,
             in_flight: self.flight.in_flight(),

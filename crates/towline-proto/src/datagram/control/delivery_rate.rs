@@ -3,8 +3,8 @@
 //! Of the family of BBR (draft-ietf-ccwg-bbr): a model of the path, the most that it passes and the least time that it takes,
 //! instead of a window that loss cuts. What it does of its own:
 //! - *Passed* is what was delivered and what was lost by chance, for what chance takes has passed the bottleneck all the
-//!   same. Chance is what is lost in round trips that show no queue; what is lost beyond that is a queue that overflows,
-//!   and does not count.
+//!   same. Chance is what is lost in round trips that show no queue, and of what was sent to empty it; what is lost beyond
+//!   that is a queue that overflows (or a policer that drops), and does not count.
 //! - Each search for more is followed by an emptying that ends when the round trips are short again, so that the queue
 //!   stands empty most of the time and the least round trip is seen again and again.
 //!
@@ -45,6 +45,9 @@ const WINDOW_GAIN: u64 = 2_000;
 /// Round trips of cruising between two searches.
 const CRUISE_ROUNDS: u32 = 6;
 
+/// An emptying takes one round trip, or two; then the model is wrong.
+const EMPTY_ROUNDS: u32 = 3;
+
 /// The start is over when the rate has not grown by a quarter for so many round trips; one is enough if a queue shows.
 const FLAT_ROUNDS: u32 = 3;
 
@@ -60,11 +63,14 @@ const QUEUE_PARTS: u32 = 8;
 /// The most that chance is believed to take, in thousandths. Beyond it no one can tell it from an overflow.
 const CHANCE_MAX: u64 = 500;
 
+/// So much must have been sent to empty the queue before it says anything of chance.
+const CALM_BYTES: u64 = 30_000;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Start,
     Settle { window: u64 },
-    Empty { gain: u64 },
+    Empty { gain: u64, rounds: u32 },
     Cruise { rounds: u32 },
     Search,
     Yield { until: Instant },
@@ -107,6 +113,16 @@ struct Start {
 /// What is lost by chance.
 #[derive(Debug, Default)]
 struct Chance {
+    delivered: u64,
+    lost: u64,
+    calm: Calm,
+}
+
+/// What became of what was sent to empty the queue: a check of what is taken for chance.
+#[derive(Debug, Default)]
+struct Calm {
+    from: Instant,
+    to: Option<Instant>,
     delivered: u64,
     lost: u64,
 }
@@ -195,12 +211,14 @@ impl DeliveryRate {
         self.round.ends_at = news.delivered_in_all;
         let has_queue = round.least_rtt.is_some_and(|rtt| self.shows_queue(rtt));
         match self.phase {
-            Phase::Start => self.end_round_of_start(&round, has_queue, news.sample),
+            Phase::Start => self.end_round_of_start(now, &round, has_queue, news.sample),
             Phase::Cruise { rounds: 0 } => self.phase = Phase::Search,
             Phase::Cruise { rounds } => self.phase = Phase::Cruise { rounds: rounds - 1 },
-            Phase::Search => self.phase = Phase::Empty { gain: AFTER_SEARCH_GAIN },
-            Phase::Settle { .. } => self.phase = Phase::Empty { gain: EMPTY_GAIN },
-            Phase::Empty { .. } | Phase::Yield { .. } => {}
+            Phase::Search => self.begin_emptying(now, AFTER_SEARCH_GAIN),
+            Phase::Settle { .. } => self.begin_emptying(now, EMPTY_GAIN),
+            Phase::Empty { rounds: EMPTY_ROUNDS.., .. } => self.begin_again(now, news.sample),
+            Phase::Empty { gain, rounds } => self.phase = Phase::Empty { gain, rounds: rounds + 1 },
+            Phase::Yield { .. } => {}
         }
         if !self.may_show_queue(round.most_rtt) && matches!(self.phase, Phase::Empty { .. } | Phase::Cruise { .. }) {
             self.chance.see(&round);
@@ -212,7 +230,7 @@ impl DeliveryRate {
         }
     }
 
-    fn end_round_of_start(&mut self, round: &Round, has_queue: bool, sample: Option<Sample>) {
+    fn end_round_of_start(&mut self, now: Instant, round: &Round, has_queue: bool, sample: Option<Sample>) {
         if sample.is_some_and(|sample| sample.app_limited) {
             return;
         }
@@ -225,14 +243,29 @@ impl DeliveryRate {
         self.start.flat_rounds += 1;
         let overflows = round.lost * ONE > round.delivered * 20;
         if self.start.flat_rounds >= FLAT_ROUNDS || has_queue || overflows {
-            self.phase = Phase::Empty { gain: EMPTY_GAIN };
+            self.begin_emptying(now, EMPTY_GAIN);
         }
+    }
+
+    /// An emptying that does not empty proves the model wrong: what was taken for chance was an overflow.
+    fn begin_again(&mut self, now: Instant, sample: Option<Sample>) {
+        self.chance = Chance::default();
+        self.passed = [sample.map_or(0, |sample| sample.rate()), 0, 0];
+        self.begin_emptying(now, AFTER_SEARCH_GAIN);
+    }
+
+    fn begin_emptying(&mut self, now: Instant, gain: u64) {
+        self.phase = Phase::Empty { gain, rounds: 0 };
+        self.chance.calm = Calm { from: now, ..Calm::default() };
     }
 
     /// Ends what does not wait for the end of a round.
     fn look(&mut self, now: Instant, in_flight: u64) {
         match self.phase {
-            Phase::Empty { .. } if in_flight <= self.holds() => self.begin_cycle(),
+            Phase::Empty { .. } if in_flight <= self.holds() => {
+                self.chance.calm.to = Some(now);
+                self.begin_cycle();
+            }
             Phase::Yield { until } if now >= until => self.begin_cycle(),
             _ => {}
         }
@@ -249,7 +282,7 @@ impl DeliveryRate {
         match self.phase {
             Phase::Start => START_GAIN,
             Phase::Settle { .. } => ONE,
-            Phase::Empty { gain } => gain,
+            Phase::Empty { gain, .. } => gain,
             Phase::Cruise { .. } | Phase::Yield { .. } => CRUISE_GAIN,
             Phase::Search => SEARCH_GAIN,
         }
@@ -271,6 +304,7 @@ impl Controller for DeliveryRate {
                 self.end_round(now, news);
             }
         }
+        self.chance.check(now, news, self.floor.map_or(INITIAL_RTT, |floor| floor.rtt));
         self.look(now, news.in_flight);
     }
 
@@ -299,6 +333,11 @@ impl Controller for DeliveryRate {
     }
 }
 
+/// What was lost, in thousandths of all.
+fn share(lost: u64, delivered: u64) -> u64 {
+    (lost * ONE).checked_div(delivered + lost).unwrap_or_default()
+}
+
 impl Chance {
     /// Takes a round trip in which nothing was asked of the path beyond what it passes.
     fn see(&mut self, round: &Round) {
@@ -311,9 +350,30 @@ impl Chance {
         }
     }
 
+    /// Counts what was sent to empty the queue, and believes it once all of it is known.
+    fn check(&mut self, now: Instant, news: &News<'_>, floor: Duration) {
+        let calm = &mut self.calm;
+        let is_calm = |at: Instant| at >= calm.from && calm.to.is_none_or(|to| at <= to);
+        if news.sample.is_some_and(|sample| is_calm(Instant::from_nanos(now.as_nanos() - sample.rtt.as_nanos() as u64))) {
+            calm.delivered += news.delivered;
+        }
+        if news.lost_sent_at.is_some_and(is_calm) {
+            calm.lost += news.lost;
+        }
+        let is_known = calm.to.is_some_and(|to| now > to + 2 * floor);
+        if is_known && calm.delivered + calm.lost > CALM_BYTES {
+            let (delivered, lost) = (calm.delivered, calm.lost);
+            // Half of what was thought: the rest was lost to a queue.
+            if 2 * share(lost, delivered) < share(self.lost, self.delivered) {
+                (self.delivered, self.lost) = (delivered, lost);
+            }
+            self.calm = Calm { from: Instant::from_nanos(u64::MAX), ..Calm::default() };
+        }
+    }
+
     /// What of a sample passed the bottleneck.
     fn passed(&self, sample: &Sample) -> u64 {
-        let share = (self.lost * ONE).checked_div(self.delivered + self.lost).unwrap_or_default().min(CHANCE_MAX);
+        let share = share(self.lost, self.delivered).min(CHANCE_MAX);
         (sample.delivered + sample.lost).min(sample.delivered * ONE / (ONE - share))
     }
 }

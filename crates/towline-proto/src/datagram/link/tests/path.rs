@@ -137,6 +137,9 @@ impl Path {
                 first_10_mb.get_or_insert(self.now as f64 / SECONDS as f64);
             }
             while next_sample <= self.now {
+                if next_sample % (SECONDS/4) == 0 && next_sample < 6*SECONDS && std::env::var("TOWLINE_TRACE").is_ok() {
+                    println!("{} {:?} {:?} q {} inflight {}", next_sample/MILLIS, self.ends[0].link.control(), self.ends[0].link.rtt(), self.ends[0].line.queued_bytes(self.now), self.ends[0].link.in_flight());
+                }
                 queues.push(self.ends[0].line.queued_bytes(next_sample.min(self.now)));
                 next_sample += sample;
             }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use towline::call::{CallInfo, Caller, Code, Request, Status, TypedReplies, TypedRequests};
-use towline::codec::{Json, MessagePack, Prost};
+use towline::codec::{MessagePack, Prost};
 
 use crate::support::{over_memory, soon};
 
@@ -26,8 +26,10 @@ towline::service! {
 }
 
 towline::service! {
-    mod lines in Json {
-        fn length(String) -> usize;
+    /// Under names that are not Rust's.
+    mod lines in towline::codec::Json as "text.Lines" {
+        fn length(String) -> usize as "Length";
+        fn words(String) -> stream String as "Words";
     }
 }
 
@@ -42,6 +44,19 @@ impl protobuf::Handler for Able {
 impl lines::Handler for Able {
     async fn length(&self, line: String, _: &CallInfo) -> Result<usize, Status> {
         Ok(line.len())
+    }
+
+    async fn words(
+        &self,
+        line: String,
+        mut replies: TypedReplies<'_, towline::codec::Json<String, String>>,
+        info: &CallInfo,
+    ) -> Result<(), Status> {
+        replies.send(&info.method).await?;
+        for word in line.split(' ') {
+            replies.send(&word.to_owned()).await?;
+        }
+        Ok(())
     }
 }
 
@@ -130,4 +145,18 @@ async fn services_speak_protocol_buffers_and_json_too() {
     assert_eq!(soon(protobuf::Client::new(Caller::new(session)).double(&4)).await, Ok(8));
     let (_server, session) = over_memory(lines::plugin(Able)).await;
     assert_eq!(soon(lines::Client::new(Caller::new(session)).length(&"four".into())).await, Ok(4));
+}
+
+#[tokio::test]
+async fn a_service_and_its_methods_have_the_names_on_the_wire_that_they_are_given() {
+    let (_server, session) = over_memory(lines::plugin(Able)).await;
+    let caller = Caller::new(session);
+    assert_eq!(soon(caller.unary(Request::new("text.Lines/Length", "\"four\""))).await.unwrap(), "4");
+    let mut words = soon(lines::Client::new(caller.clone()).words(&"a b".to_owned())).await.unwrap();
+    for word in ["text.Lines/Words", "a", "b"] {
+        assert_eq!(soon(words.recv()).await.unwrap().as_deref(), Some(word));
+    }
+    assert_eq!(soon(words.recv()).await, Ok(None));
+    let missing = soon(caller.unary(Request::new("lines/length", "\"four\""))).await.unwrap_err();
+    assert_eq!(missing.code, Code::Unimplemented);
 }

@@ -2,6 +2,7 @@
 
 #[path = "../../../../fuzz/src/compress.rs"]
 mod compress;
+mod crowd;
 mod exhausted;
 mod filters;
 mod hostile;

@@ -180,8 +180,10 @@ impl Key {
     }
 }
 
+type Parts<'a> = ([u8; HEADER_BYTES], &'a [u8], &'a [u8; TAG_BYTES]);
+
 /// Header, sealed bytes and tag of a whole record.
-fn parts(record: &[u8]) -> Result<([u8; HEADER_BYTES], &[u8], &[u8; TAG_BYTES]), Fault> {
+fn parts(record: &[u8]) -> Result<Parts<'_>, Fault> {
     let parts = record.split_first_chunk::<HEADER_BYTES>().and_then(|(header, sealed)| {
         let (contents, tag) = sealed.split_last_chunk::<TAG_BYTES>()?;
         Some((*header, contents, tag))

@@ -34,9 +34,10 @@ const READ_BYTES: usize = 16 * 1024;
 /// What a handshake message gets as room at first, in bytes; rustls says how much more it needs.
 const ENCODE_BYTES: usize = 32;
 
+/// In a box, so that a task which begins with a handshake does not keep its room for good.
 enum Side {
-    Client(UnbufferedClientConnection),
-    Server(UnbufferedServerConnection),
+    Client(Box<UnbufferedClientConnection>),
+    Server(Box<UnbufferedServerConnection>),
 }
 
 /// One side of a handshake without I/O: bytes of the wire in and out.
@@ -84,11 +85,11 @@ enum Step {
 
 impl Handshake {
     pub(super) fn client(connection: UnbufferedClientConnection, caught: Arc<Catch>, alpn: Vec<u8>) -> Self {
-        Self::new(Side::Client(connection), caught, alpn)
+        Self::new(Side::Client(Box::new(connection)), caught, alpn)
     }
 
     pub(super) fn server(connection: UnbufferedServerConnection, caught: Arc<Catch>, alpn: Vec<u8>) -> Self {
-        Self::new(Side::Server(connection), caught, alpn)
+        Self::new(Side::Server(Box::new(connection)), caught, alpn)
     }
 
     fn new(side: Side, caught: Arc<Catch>, alpn: Vec<u8>) -> Self {

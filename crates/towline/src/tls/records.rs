@@ -16,9 +16,12 @@ use rustls::{
 
 use super::record::{CONTENT_MAX_BYTES, Fault, HEADER_BYTES, Key, OVERHEAD_BYTES, Pieces, opened_size};
 
-/// Records in a row that carry no data, of any kind: key updates, tickets, pieces of them, warnings, padding. An honest peer
-/// sends a few; each costs us work and brings nothing. rustls takes as many key updates.
+/// Records in a row that carry no data, of any kind: key updates, tickets, pieces of them, padding. An honest peer sends a
+/// few; each costs us work and brings nothing. rustls takes as many key updates.
 const FRUITLESS_MAX: u32 = 32;
+
+/// Warnings in the life of a connection, as many as rustls takes. TLS 1.3 knows only one, and nothing need be done about it.
+const WARNINGS_MAX: u32 = 4;
 
 /// The longest ticket taken, in bytes. Tickets are looked at and thrown away; honest ones have a few hundred.
 const TICKET_MAX_BYTES: usize = 16 * 1024;
@@ -82,6 +85,7 @@ pub(super) struct Records {
     /// The beginning of a handshake message that is not whole.
     message: Vec<u8>,
     fruitless: u32,
+    warnings: u32,
     /// The peer asked for our next key; it takes over before more data is sealed.
     owes_key: bool,
     peer_closed: bool,
@@ -97,6 +101,7 @@ impl Records {
             sealing: Key::new(secrets.tx)?,
             message: Vec::new(),
             fruitless: 0,
+            warnings: 0,
             owes_key: false,
             peer_closed: false,
             said_goodbye: false,
@@ -182,7 +187,14 @@ impl Records {
                 self.peer_closed = true;
                 Ok(())
             }
-            (WARNING, AlertDescription::UserCanceled) => self.bear(PeerMisbehaved::TooManyWarningAlertsReceived),
+            (WARNING, AlertDescription::UserCanceled) if self.warnings < WARNINGS_MAX => {
+                self.warnings += 1;
+                Ok(())
+            }
+            (WARNING, AlertDescription::UserCanceled) => {
+                let error = PeerMisbehaved::TooManyWarningAlertsReceived;
+                Err(Fault::new(AlertDescription::UnexpectedMessage, error))
+            }
             (WARNING, _) => Err(Fault::new(AlertDescription::DecodeError, error)),
             (FATAL, _) => Err(Fault { error, alert: None }),
             _ => Err(Fault::new(AlertDescription::IllegalParameter, error)),

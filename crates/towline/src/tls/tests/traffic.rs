@@ -169,7 +169,7 @@ struct Late(DuplexStream, u32);
 impl AsyncRead for Late {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
         self.1 += 1;
-        if self.1 % 8 != 0 {
+        if !self.1.is_multiple_of(8) {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }

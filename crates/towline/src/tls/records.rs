@@ -264,6 +264,15 @@ impl Records {
 
     /// Seals as much of `slices` as `out` has room for. Returns how many bytes are taken, and how many became of them.
     pub(super) fn seal(&mut self, slices: &[IoSlice<'_>], out: &mut [u8]) -> Result<(usize, usize), Error> {
+        let sealed = self.seal_all(slices, out);
+        if let Err(error) = &sealed {
+            // What was sealed before it is lost, and the numbers with it.
+            self.failed = Some(error.clone());
+        }
+        sealed
+    }
+
+    fn seal_all(&mut self, slices: &[IoSlice<'_>], out: &mut [u8]) -> Result<(usize, usize), Error> {
         let mut pieces = Pieces::new(slices);
         let (mut taken, mut end) = (0, 0);
         loop {

@@ -10,4 +10,6 @@ mod own_driver;
 mod runtimes;
 mod secure;
 mod support;
+#[path = "../../../../fuzz/src/tls.rs"]
+mod tls;
 mod urgent_byte;

@@ -5,7 +5,7 @@
 //!   Pump     partial input, skipping, limits, the outbox             (no I/O: is handed bytes, hands out slices)
 //!   Traffic  what the bytes mean: a codec and a reactor, or a session's link
 //! ```
-//! A byte's life inward: (1) read into a buffer on the stack, (2) looked at there by [`Traffic::inbound`], (3) copied into
+//! A byte's life inward: (1) read into a space of its thread, (2) looked at there by [`Traffic::inbound`], (3) copied into
 //! the pump only if its message is not whole, or if the traffic wants no more for now. The rest of a large message is read
 //! to its place in the pump at once. Outward: (1) [`Traffic::outbound`] appends to the [`Outbox`] as long as there is room,
 //! (2) the driver writes the outbox's slices with one system call, (3) what is written is dropped, its room used again.
@@ -14,6 +14,7 @@
 //! and writes the slices it hands out (`tests/connection/own_driver.rs` does just that).
 
 mod outbox;
+mod space;
 #[cfg(test)]
 mod tests;
 mod wire;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 
 use crate::figures::Figures;
-use crate::job::Job;
+use crate::job::{Extent, Job};
 
 /// What all connections of a process measured together.
 #[derive(Default)]
@@ -85,22 +85,51 @@ impl Drop for Meter {
 
 /// Says when to stop sending, without asking the clock each time.
 pub struct Until {
-    end: Instant,
+    bound: Bound,
     asked: u32,
     every: u32,
+}
+
+/// A job's extent while it runs.
+struct Bound {
+    left: u64,
+    end: Option<Instant>,
+}
+
+impl Bound {
+    fn new(job: &Job) -> Self {
+        match job.extent {
+            Extent::Millis(millis) => {
+                Self { left: u64::MAX, end: Some(Instant::now() + Duration::from_millis(millis)) }
+            }
+            Extent::Messages(count) => Self { left: count, end: None },
+        }
+    }
+
+    fn is_over_at(&self, now: Instant) -> bool {
+        self.end.is_some_and(|end| now >= end)
+    }
+
+    /// Takes one message of the number; whether there was one.
+    #[inline]
+    fn take(&mut self) -> bool {
+        let any = self.left > 0;
+        self.left -= u64::from(any);
+        any
+    }
 }
 
 impl Until {
     pub fn new(job: &Job) -> Self {
         // About as many bytes between two looks at the clock, whatever a message has.
         let every = (64 * 1024 / job.bytes.max(1)).clamp(4, 256) as u32;
-        Self { end: Instant::now() + Duration::from_millis(job.millis), asked: 0, every }
+        Self { bound: Bound::new(job), asked: 0, every }
     }
 
     #[inline]
     pub fn goes_on(&mut self) -> bool {
         self.asked += 1;
-        !self.asked.is_multiple_of(self.every) || Instant::now() < self.end
+        self.bound.take() && (!self.asked.is_multiple_of(self.every) || !self.bound.is_over_at(Instant::now()))
     }
 }
 
@@ -109,7 +138,7 @@ pub struct Pace {
     sent: VecDeque<Instant>,
     count: u64,
     first: Instant,
-    end: Instant,
+    bound: Bound,
     latencies: Histogram<u64>,
     tally: Arc<Tally>,
 }
@@ -121,13 +150,14 @@ impl Pace {
     pub fn new(job: &Job, tally: &Arc<Tally>) -> Self {
         let now = Instant::now();
         let latencies = Histogram::new_with_max(LATENCY_MAX_NANOS, 3).expect("valid bounds");
-        let end = now + Duration::from_millis(job.millis);
-        Self { sent: VecDeque::new(), count: 0, first: now, end, latencies, tally: tally.clone() }
+        let bound = Bound::new(job);
+        Self { sent: VecDeque::new(), count: 0, first: now, bound, latencies, tally: tally.clone() }
     }
 
     /// A request goes.
     #[inline]
     pub fn request(&mut self) {
+        self.bound.take();
         self.sent.push_back(Instant::now());
     }
 
@@ -138,7 +168,7 @@ impl Pace {
         let sent = self.sent.pop_front().expect("an answer without a request");
         self.latencies.saturating_record((now - sent).as_nanos() as u64);
         self.count += 1;
-        let again = now < self.end;
+        let again = !self.bound.is_over_at(now) && self.bound.take();
         if again {
             self.sent.push_back(now);
         }

@@ -1,5 +1,6 @@
 //! Counting and timing, cheap enough not to be what is measured.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -23,30 +24,30 @@ pub struct Tally {
 struct Sums {
     messages: u64,
     span: Option<(Instant, Instant)>,
-    latencies: Option<Histogram<u64>>,
+}
+
+thread_local! {
+    /// The latencies of all requests of this process: its one thread that drives keeps them in one place, as many callers
+    /// with a table each would be slowed by their tables.
+    static LATENCIES: RefCell<Histogram<u64>> =
+        RefCell::new(Histogram::new_with_max(LATENCY_MAX_NANOS, 3).expect("valid bounds"));
 }
 
 impl Tally {
-    fn add(&self, messages: u64, first: Option<Instant>, latencies: Option<&Histogram<u64>>) {
+    fn add(&self, messages: u64, first: Option<Instant>) {
         let mut sums = self.sums.lock().expect("no measuring thread panics");
         sums.messages += messages;
         if let Some(first) = first {
             let (from, _) = sums.span.unwrap_or((first, first));
             sums.span = Some((from.min(first), Instant::now()));
         }
-        if let Some(latencies) = latencies {
-            match &mut sums.latencies {
-                Some(all) => all.add(latencies).expect("both have the same bounds"),
-                none => *none = Some(latencies.clone()),
-            }
-        }
     }
 
-    /// What was measured so far.
+    /// What was measured so far; asked by the thread that measured.
     pub fn figures(&self) -> Figures {
         let sums = self.sums.lock().expect("no measuring thread panics");
         let seconds = sums.span.map_or(0.0, |(from, to)| (to - from).as_secs_f64());
-        let at = |quantile| sums.latencies.as_ref().map_or(0.0, |all| all.value_at_quantile(quantile) as f64 / 1_000.0);
+        let at = |quantile| LATENCIES.with_borrow(|all| all.value_at_quantile(quantile) as f64 / 1_000.0);
         let (p50_us, p99_us, p999_us) = (at(0.5), at(0.99), at(0.999));
         Figures { messages: sums.messages, seconds, p50_us, p99_us, p999_us, ..Figures::default() }
     }
@@ -78,7 +79,7 @@ impl Meter {
 
 impl Drop for Meter {
     fn drop(&mut self) {
-        self.tally.add(self.count, self.first, None);
+        self.tally.add(self.count, self.first);
         self.tally.open.fetch_sub(1, Ordering::Relaxed);
     }
 }
@@ -139,7 +140,6 @@ pub struct Pace {
     count: u64,
     first: Instant,
     bound: Bound,
-    latencies: Histogram<u64>,
     tally: Arc<Tally>,
 }
 
@@ -149,9 +149,8 @@ const LATENCY_MAX_NANOS: u64 = 60_000_000_000;
 impl Pace {
     pub fn new(job: &Job, tally: &Arc<Tally>) -> Self {
         let now = Instant::now();
-        let latencies = Histogram::new_with_max(LATENCY_MAX_NANOS, 3).expect("valid bounds");
         let bound = Bound::new(job);
-        Self { sent: VecDeque::new(), count: 0, first: now, bound, latencies, tally: tally.clone() }
+        Self { sent: VecDeque::new(), count: 0, first: now, bound, tally: tally.clone() }
     }
 
     /// A request goes.
@@ -166,7 +165,7 @@ impl Pace {
     pub fn answer(&mut self) -> bool {
         let now = Instant::now();
         let sent = self.sent.pop_front().expect("an answer without a request");
-        self.latencies.saturating_record((now - sent).as_nanos() as u64);
+        LATENCIES.with_borrow_mut(|all| all.saturating_record((now - sent).as_nanos() as u64));
         self.count += 1;
         let again = !self.bound.is_over_at(now) && self.bound.take();
         if again {
@@ -183,6 +182,6 @@ impl Pace {
 
 impl Drop for Pace {
     fn drop(&mut self) {
-        self.tally.add(self.count, Some(self.first), Some(&self.latencies));
+        self.tally.add(self.count, Some(self.first));
     }
 }

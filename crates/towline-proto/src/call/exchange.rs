@@ -232,11 +232,10 @@ impl<S> Exchange<S> {
         self.known(id).is_some_and(|call| call.sends.open)
     }
 
-    /// An item of `bytes` is sent; [`Exchange::may_send`] was asked.
-    pub fn sent(&mut self, id: CallId, bytes: u64) {
-        if let Some(call) = self.known_mut(id) {
-            call.sends.bytes += bytes;
-        }
+    /// Sends an item of `bytes` if that may be; whether it does.
+    pub fn send(&mut self, id: CallId, bytes: u64) -> bool {
+        let call = self.known_mut(id).filter(|call| call.sends.may_begin_one());
+        call.map(|call| call.sends.bytes += bytes).is_some()
     }
 
     /// The caller sends no more.

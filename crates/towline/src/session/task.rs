@@ -64,8 +64,8 @@ pub(crate) trait Reconnect: Send {
 pub(crate) enum Supply {
     /// The client's.
     Reconnect(Box<dyn Reconnect>),
-    /// The server's: peers join.
-    Joins(mpsc::Receiver<Join>),
+    /// The server's: peers join. Boxed, for the channel's memory has 32 places from the start, however few are in use.
+    Joins(mpsc::Receiver<Box<Join>>),
 }
 
 /// Owns the links, the timer and the way to new links; see the module's page.
@@ -138,7 +138,7 @@ impl SessionTask {
         match &mut self.supply {
             Supply::Joins(joins) => {
                 if let Poll::Ready(Some(join)) = joins.poll_recv(cx) {
-                    self.take_join(join, now);
+                    self.take_join(*join, now);
                     cx.waker().wake_by_ref();
                 }
             }

@@ -1,5 +1,6 @@
 //! A session: the lasting, authenticated relation with one peer.
 
+mod bells;
 mod clock;
 mod error;
 mod link;
@@ -15,7 +16,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::{OwnedMutexGuard, watch};
+use tokio::sync::watch;
 use towline_proto::ids::{KeyHash, Lane, SessionId};
 use towline_proto::mail::keys::PublicKey;
 use towline_proto::session::{Mark, OpenError as CoreOpenError, Order, RecvError as CoreRecvError};
@@ -23,12 +24,13 @@ use towline_proto::session::{SendError as CoreSendError, StreamKey};
 use towline_proto::wire::close::{Close, CloseCode};
 
 use crate::tls::KeyExchange;
+use bells::{Bells, Turn, wait};
 pub(crate) use clock::Clock;
 pub use error::{Ended, EndedBy, OpenError, RecvError, SendError, Undecided};
 pub(crate) use link::FreshLink;
 pub use pool::{Pool, PoolStats};
 pub(crate) use shared::Shared;
-use shared::{Bells, State, wait};
+use shared::State;
 pub use stream::{RecvHalf, SendHalf, Stream};
 pub(crate) use task::{JOINS_MAX, Join, Moved, Reconnect, Rejoin, Rejoined, SessionTask, Supply};
 pub use towline_proto::session::Stats;
@@ -87,7 +89,7 @@ pub struct Permit {
     session: Session,
     lane: Lane,
     room: usize,
-    _turn: OwnedMutexGuard<()>,
+    _turn: Turn,
 }
 
 impl Permit {
@@ -101,7 +103,7 @@ impl Permit {
             return Err(SendError::TooLarge { max_bytes: self.room });
         }
         let (key, _) = self.session.shared.lane(self.lane);
-        self.session.shared.command(|state| take(state, *key, &message)).map(drop)
+        self.session.shared.command(|state| take(state, key, &message)).map(drop)
     }
 }
 
@@ -152,37 +154,39 @@ impl Session {
     /// Senders on one lane are served in the order in which they came.
     pub async fn send(&self, lane: Lane, message: impl Into<Bytes>) -> Result<(), SendError> {
         let (key, bells) = self.shared.lane(lane);
-        send_message(&self.shared, *key, bells, &message.into()).await.map(drop)
+        send_message(&self.shared, key, bells, &message.into()).await.map(drop)
     }
 
     /// Sends a message; returns when it lies in the peer's memory.
     pub async fn send_confirmed(&self, lane: Lane, message: impl Into<Bytes>) -> Result<(), SendError> {
         let (key, bells) = self.shared.lane(lane);
-        let mark = send_message(&self.shared, *key, bells, &message.into()).await?;
-        confirmed(&self.shared, *key, bells, mark).await
+        let mark = send_message(&self.shared, key, bells, &message.into()).await?;
+        confirmed(&self.shared, key, bells, mark).await
     }
 
     /// Sends a message if there is credit for it now and nobody waits before it.
     pub fn try_send(&self, lane: Lane, message: impl Into<Bytes>) -> Result<(), SendError> {
         let (key, bells) = self.shared.lane(lane);
-        let _turn = bells.turn.try_lock().map_err(|_| SendError::Full)?;
+        if !bells.is_line_empty() {
+            return Err(SendError::Full);
+        }
         let message = message.into();
-        self.shared.command(|state| take(state, *key, &message)).map(drop)
+        self.shared.command(|state| take(state, key, &message)).map(drop)
     }
 
     /// Waits for a turn with room for a message of up to `bytes`, which is then held: make the message after this, not
     /// before. Other senders of this lane wait as long as the permit lives.
     pub async fn reserve(&self, lane: Lane, bytes: usize) -> Result<Permit, SendError> {
         let (key, bells) = self.shared.lane(lane);
-        let turn = bells.turn.clone().lock_owned().await;
-        wait(&bells.writable, || self.shared.command(|state| fits(state, *key, bytes))).await?;
+        let turn = bells.turn().await;
+        wait(&bells.writable, || self.shared.command(|state| fits(state, key, bytes))).await?;
         Ok(Permit { session: self.clone(), lane, room: bytes, _turn: turn })
     }
 
     /// The next message of a lane.
     pub async fn recv(&self, lane: Lane) -> Result<Bytes, RecvError> {
         let (key, bells) = self.shared.lane(lane);
-        wait(&bells.readable, || self.shared.command(|state| receive(state, *key)))
+        wait(&bells.readable, || self.shared.command(|state| receive(state, key)))
             .await
             .and_then(|message| message.ok_or_else(|| RecvError::Ended(self.shared.lock().over())))
     }
@@ -267,13 +271,19 @@ impl fmt::Debug for Session {
     }
 }
 
-/// Sends a whole message in its turn.
-async fn send_message(shared: &Shared, key: StreamKey, bells: &Bells, message: &[u8]) -> Result<Mark, SendError> {
-    let _turn = bells.turn.lock().await;
+/// Sends a whole message: at once if nobody waits before it and there is room, else in its turn.
+async fn send_message(shared: &Shared, key: StreamKey, bells: &Arc<Bells>, message: &[u8]) -> Result<Mark, SendError> {
+    bells.pay(message.len()).await;
     let now = || match shared.command(|state| take(state, key, message)) {
         Err(SendError::Full) => None,
         other => Some(other),
     };
+    if bells.is_line_empty()
+        && let Some(sent) = now()
+    {
+        return sent;
+    }
+    let _turn = bells.turn().await;
     wait(&bells.writable, now).await
 }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use towline_proto::session::{SendError as CoreSendError, StreamKey};
 
 use super::error::{RecvError, SendError};
-use super::shared::{Bells, wait};
+use super::bells::{Bells, wait};
 use super::{Session, confirmed, end_of_receiving, receive, refusal, send_message};
 
 /// The code of a reset or stop that nobody chose: a half was dropped before its end.

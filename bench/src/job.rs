@@ -8,6 +8,7 @@ pub enum Peer {
     Connection,
     ConnectionSender,
     Session,
+    SessionBatches,
     Hand,
     Codec,
     Protosocket,
@@ -24,6 +25,7 @@ impl Peer {
             Self::Connection => "connection",
             Self::ConnectionSender => "connection by sender",
             Self::Session => "session",
+            Self::SessionBatches => "session in batches",
             Self::Hand => "hand",
             Self::Codec => "codec",
             Self::Protosocket => "protosocket",
@@ -42,6 +44,7 @@ impl Peer {
             }
             Self::ConnectionSender => "the same, but a task sends through the queue, a message at a time",
             Self::Session => "towline::Session over TLS 1.3 with keys of both sides, default limits, lane normal",
+            Self::SessionBatches => "the same with `send_all` and `recv_many`, 256 messages at most at a time",
             Self::Hand => "tokio, own framing, 64 KiB gathered per write, vectored from 4 KiB, 256 KiB read buffer",
             Self::Codec => {
                 "tokio_util Framed + LengthDelimitedCodec, defaults, `feed` and one flush; TLS: tokio-rustls 0.26, aws-lc, TLS 1.3"
@@ -61,7 +64,7 @@ impl Peer {
 
     /// Whether it is ours.
     pub fn is_ours(self) -> bool {
-        matches!(self, Self::Connection | Self::ConnectionSender | Self::Session)
+        matches!(self, Self::Connection | Self::ConnectionSender | Self::Session | Self::SessionBatches)
     }
 }
 

@@ -16,6 +16,7 @@ pub const PLAYERS: &[Player] = &[
     Player::new(Peer::TonicStream, false, "tonic stream"),
     Player::new(Peer::Connection, true, "connection"),
     Player::new(Peer::Session, true, "session"),
+    Player::new(Peer::SessionBatches, true, "session in batches"),
     Player::new(Peer::Codec, true, "codec TLS"),
 ];
 

@@ -53,11 +53,11 @@ impl Bells {
         Turn(place)
     }
 
-    /// Yields to other tasks when this one has moved enough. Called before anything is taken: it may be dropped.
+    /// Yields to other tasks when this one has moved enough. Called with everything given that was taken: it may be dropped.
     pub(crate) async fn pay(&self, bytes: usize) {
         let unpaid = self.unpaid.load(Ordering::Relaxed) + bytes as u64 + BYTES_PER_MESSAGE;
         self.unpaid.store(unpaid % BYTES_PER_UNIT, Ordering::Relaxed);
-        if unpaid >= BYTES_PER_UNIT {
+        for _ in 0..unpaid / BYTES_PER_UNIT {
             coop::consume_budget().await;
         }
     }

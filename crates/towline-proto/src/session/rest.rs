@@ -12,11 +12,11 @@ use crate::time::{Duration, Instant};
 /// keeping memory saves anything.
 const REST_AFTER: Duration = Duration::from_millis(250);
 
-/// A ring keeps up to this while the session works, in bytes: a stream's first credit.
-const KEPT_AT_WORK_BYTES: usize = 256 * 1024;
+/// A ring keeps up to this while the session works, in bytes: the window of a fast path in one machine room.
+const KEPT_AT_WORK_BYTES: usize = 2 * 1024 * 1024;
 
 /// A session that holds more, in bytes, keeps nothing it does not need: many streams do not add up.
-const HELD_AT_WORK_BYTES: u64 = 1024 * 1024;
+const HELD_AT_WORK_BYTES: u64 = 4 * 1024 * 1024;
 
 /// A ring keeps up to this when the session is at rest but its streams are still read, or when the pool is used, in bytes.
 const KEPT_BYTES: usize = 4 * 1024;

@@ -11,6 +11,9 @@ use tokio::task::coop;
 /// one by one, small ones would leave in records of four KiB.
 const BYTES_PER_UNIT: u64 = 1_024;
 
+/// The most units that one message or batch counts: a large one is one copy, and no reason to yield by itself.
+const UNITS_MAX: u64 = 16;
+
 /// What a message costs beside its bytes, in bytes of the same budget.
 const BYTES_PER_MESSAGE: u64 = 32;
 
@@ -57,7 +60,7 @@ impl Bells {
     pub(crate) async fn pay(&self, bytes: usize) {
         let unpaid = self.unpaid.load(Ordering::Relaxed) + bytes as u64 + BYTES_PER_MESSAGE;
         self.unpaid.store(unpaid % BYTES_PER_UNIT, Ordering::Relaxed);
-        for _ in 0..unpaid / BYTES_PER_UNIT {
+        for _ in 0..(unpaid / BYTES_PER_UNIT).min(UNITS_MAX) {
             coop::consume_budget().await;
         }
     }

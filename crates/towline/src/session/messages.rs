@@ -17,7 +17,12 @@ use super::shared::{Shared, State};
 const AT_ONCE_BYTES: usize = 64 * 1024;
 
 /// Sends a whole message: at once if nobody waits before it and there is room, else in its turn.
-pub(super) async fn send_message(shared: &Shared, key: StreamKey, bells: &Arc<Bells>, message: &[u8]) -> Result<Mark, SendError> {
+pub(super) async fn send_message(
+    shared: &Shared,
+    key: StreamKey,
+    bells: &Arc<Bells>,
+    message: &[u8],
+) -> Result<Mark, SendError> {
     bells.pay(message.len()).await;
     let now = || match shared.command(|state| take(state, key, message)) {
         Err(SendError::Full) => None,

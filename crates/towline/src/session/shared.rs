@@ -25,8 +25,8 @@ use super::error::{Ended, EndedBy, Undecided};
 use super::pool::Member;
 use super::{LinkInfo, LinkState};
 
-/// What a session reads it may hold back from the pool's sum of promises, in bytes, until its task works next: a lane's
-/// own credit. What is held is told at once.
+/// Up to so many bytes less may be promised than the pool was told, until the session's task works next: a lane's own
+/// credit. What is held is told at once.
 const UNREPORTED_MAX_BYTES: u64 = LANE_CREDIT_BYTES;
 
 /// One opened stream as the shell knows it.

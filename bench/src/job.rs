@@ -10,6 +10,7 @@ pub enum Peer {
     Calls,
     Session,
     SessionCalls,
+    SessionBatches,
     Hand,
     Codec,
     Protosocket,
@@ -28,6 +29,7 @@ impl Peer {
             Self::Calls => "calls on a connection",
             Self::Session => "session",
             Self::SessionCalls => "calls over a session",
+            Self::SessionBatches => "session in batches",
             Self::Hand => "hand",
             Self::Codec => "codec",
             Self::Protosocket => "protosocket",
@@ -52,6 +54,7 @@ impl Peer {
                 "towline::call::Caller and Calls over a Session as above, a task for each call in flight"
             }
             Self::Session => "towline::Session over TLS 1.3 with keys of both sides, default limits, lane normal",
+            Self::SessionBatches => "the same with `send_all` and `recv_many`, 256 messages at most at a time",
             Self::Hand => "tokio, own framing, 64 KiB gathered per write, vectored from 4 KiB, 256 KiB read buffer",
             Self::Codec => {
                 "tokio_util Framed + LengthDelimitedCodec, defaults, `feed` and one flush; TLS: tokio-rustls 0.26, aws-lc, TLS 1.3"
@@ -71,7 +74,15 @@ impl Peer {
 
     /// Whether it is ours.
     pub fn is_ours(self) -> bool {
-        matches!(self, Self::Connection | Self::ConnectionSender | Self::Calls | Self::Session | Self::SessionCalls)
+        matches!(
+            self,
+            Self::Connection
+                | Self::ConnectionSender
+                | Self::Calls
+                | Self::Session
+                | Self::SessionBatches
+                | Self::SessionCalls
+        )
     }
 }
 

@@ -16,6 +16,7 @@ pub const PLAYERS: &[Player] = &[
     Player::new(Peer::TonicStream, false, "tonic stream"),
     Player::new(Peer::Connection, true, "connection"),
     Player::new(Peer::Session, true, "session"),
+    Player::new(Peer::SessionBatches, true, "session in batches"),
     Player::new(Peer::Codec, true, "codec TLS"),
 ];
 
@@ -36,7 +37,7 @@ pub fn run(out: &mut Output, quick: bool, runs: u32) -> Result<(), Fault> {
 }
 
 fn meet(out: &mut Output, quick: bool, runs: u32, (count, bytes): Case) -> Result<(), Fault> {
-    let (load, extent) = (Load::OneWay, Extent::Millis(if quick { 200 } else { 1_000 }));
+    let (load, extent) = (Load::OneWay, Extent::Millis(if quick { 200 } else { 400 }));
     let job = |player: &Player| Job { peer: player.peer, load, tls: player.tls, connections: count, bytes, extent };
     let played = play(PLAYERS.iter(), runs, job)?;
     let rate = |runs: &[Measured]| Spread::of(runs.iter().map(|run| run.server.messages as f64 / run.server.seconds));

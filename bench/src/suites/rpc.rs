@@ -63,7 +63,7 @@ pub fn run(out: &mut Output, quick: bool, runs: u32) -> Result<(), Fault> {
 }
 
 fn extent(quick: bool) -> Extent {
-    Extent::Millis(if quick { 200 } else { 1_000 })
+    Extent::Millis(if quick { 200 } else { 400 })
 }
 
 fn round_trips(out: &mut Output, quick: bool, runs: u32, case: Case) -> Result<(), Fault> {

@@ -89,6 +89,8 @@ fn a_stream_given_up_before_its_first_frame_has_no_number_and_frees_its_place() 
         bare.session.send(key, b"never mind").unwrap();
         assert_eq!(bare.session.open(Lane::NORMAL, Order::Sequence), Err(OpenError::TooMany));
         bare.session.reset(key, 0);
+        let mut events = core::iter::from_fn(|| bare.session.poll_event());
+        assert!(events.any(|event| event == Event::Openable), "who waits for a place hears of it");
     }
     let key = bare.session.open(Lane::NORMAL, Order::Sequence).unwrap();
     bare.session.send(key, b"this one").unwrap();

@@ -239,6 +239,7 @@ impl Session {
             // A stream that never said a word needs no goodbye.
             if !numbered {
                 self.streams.remove(stream.0);
+                self.events.push_back(Event::Openable);
             } else {
                 self.queue_control(stream.0);
             }

@@ -28,13 +28,7 @@ pub(super) async fn send_message(
         Err(SendError::Full) => None,
         other => Some(other),
     };
-    if bells.is_line_empty()
-        && let Some(sent) = now()
-    {
-        return sent;
-    }
-    let _turn = bells.turn().await;
-    wait(&bells.writable, now).await
+    bells.writable.wait_in_turn(now).await
 }
 
 /// Sends at least one of `messages`, which are not none, in their turn.
@@ -44,18 +38,11 @@ pub(super) async fn send_many(
     bells: &Arc<Bells>,
     messages: &mut VecDeque<Bytes>,
 ) -> Result<(), SendError> {
-    let mut now = || match shared.command(|state| take_many(state, key, messages)) {
+    let now = || match shared.command(|state| take_many(state, key, messages)) {
         Err(SendError::Full) => None,
         other => Some(other),
     };
-    let at_once = if bells.is_line_empty() { now() } else { None };
-    let taken = match at_once {
-        Some(taken) => taken,
-        None => {
-            let _turn = bells.turn().await;
-            wait(&bells.writable, now).await
-        }
-    };
+    let taken = bells.writable.wait_in_turn(now).await;
     bells.pay(taken?).await;
     Ok(())
 }

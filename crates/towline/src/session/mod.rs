@@ -168,7 +168,7 @@ impl Session {
     /// Sends a message if there is credit for it now and nobody waits before it.
     pub fn try_send(&self, lane: Lane, message: impl Into<Bytes>) -> Result<(), SendError> {
         let (key, bells) = self.shared.lane(lane);
-        if !bells.is_line_empty() {
+        if !bells.writable.is_empty() {
             return Err(SendError::Full);
         }
         let message = message.into();
@@ -195,7 +195,7 @@ impl Session {
     pub async fn reserve(&self, lane: Lane, bytes: usize) -> Result<Permit, SendError> {
         let (key, bells) = self.shared.lane(lane);
         let turn = bells.turn().await;
-        wait(&bells.writable, || self.shared.command(|state| fits(state, key, bytes))).await?;
+        bells.writable.wait(|| self.shared.command(|state| fits(state, key, bytes))).await?;
         Ok(Permit { session: self.clone(), lane, room: bytes, _turn: turn })
     }
 
@@ -235,12 +235,12 @@ impl Session {
         state.ended.clone().map(Err)
     }
 
-    /// Opens a stream; waits while as many are open as the peer allows. The peer sees it with its first bytes.
+    /// Opens a stream; waits in turn while as many are open as the peer allows. The peer sees it with its first bytes.
     ///
     /// # Errors
     /// [`OpenError::Memory`] near the bound of the pool; or the session's end.
     pub async fn open(&self, lane: Lane) -> Result<Stream, OpenError> {
-        wait(&self.shared.openable, || self.shared.command(|state| self.open_now(state, lane))).await
+        self.shared.openable.wait_in_turn(|| self.shared.command(|state| self.open_now(state, lane))).await
     }
 
     fn open_now(&self, state: &mut State, lane: Lane) -> Option<Result<Stream, OpenError>> {

@@ -19,7 +19,7 @@ use towline_proto::session::pool::{Ask, Usage};
 use towline_proto::session::{EndReason, Event, Mark, Session as Core, StreamKey};
 use towline_proto::wire::close::{Close, CloseCode};
 
-use super::bells::{Bells, wait};
+use super::bells::{Bells, Line, wait};
 use super::clock::Clock;
 use super::error::{Ended, EndedBy, Undecided};
 use super::pool::Member;
@@ -87,7 +87,7 @@ pub(crate) struct Shared {
     /// Of every lane's permanent stream; its bells are made for the first who uses it.
     pub(crate) lanes: [(StreamKey, OnceLock<Arc<Bells>>); Lane::COUNT],
     pub(crate) any_readable: Notify,
-    pub(crate) openable: Notify,
+    pub(crate) openable: Line,
     pub(crate) acceptable: Notify,
     pub(crate) over: Notify,
     pub(crate) link_state: watch::Sender<LinkState>,
@@ -121,7 +121,7 @@ impl Shared {
             state: Mutex::new(state),
             lanes,
             any_readable: Notify::new(),
-            openable: Notify::new(),
+            openable: Line::default(),
             acceptable: Notify::new(),
             over: Notify::new(),
             link_state: watch::Sender::new(LinkState::Disconnected),
@@ -260,7 +260,7 @@ impl Shared {
                         self.any_readable.notify_waiters();
                     }
                 }
-                Event::Writable(key) => self.ring(state, key, |bells| &bells.writable),
+                Event::Writable(key) => self.ring(state, key, |bells| bells.writable.ring()),
                 Event::Confirmed(key, Mark(offset)) => {
                     if let Some(bells) = self.bells(state, key) {
                         bells.confirmed_to.fetch_max(offset, Ordering::Relaxed);
@@ -271,16 +271,15 @@ impl Shared {
                     if let Some(entry) = state.streams.get_mut(&key) {
                         entry.finished = true;
                     }
-                    self.ring(state, key, |bells| &bells.confirmed);
+                    self.ring(state, key, |bells| bells.confirmed.notify_waiters());
                 }
                 Event::Stopped(key, code) => {
                     if let Some(entry) = state.streams.get_mut(&key) {
                         entry.stopped = Some(code);
                     }
-                    self.ring(state, key, |bells| &bells.writable);
-                    self.ring(state, key, |bells| &bells.confirmed);
+                    self.ring(state, key, Bells::ring_all);
                 }
-                Event::Openable => self.openable.notify_waiters(),
+                Event::Openable => self.openable.ring(),
                 Event::Ended(reason) => self.end(state, reason),
             }
         }
@@ -297,9 +296,9 @@ impl Shared {
         }
     }
 
-    fn ring(&self, state: &State, key: StreamKey, which: impl FnOnce(&Bells) -> &Notify) {
+    fn ring(&self, state: &State, key: StreamKey, ring: impl FnOnce(&Bells)) {
         if let Some(bells) = self.bells(state, key) {
-            which(&bells).notify_waiters();
+            ring(&bells);
         }
     }
 
@@ -318,9 +317,10 @@ impl Shared {
         self.link_state.send_replace(LinkState::Ended);
         let streams = state.streams.values().map(|entry| &entry.bells);
         for bells in self.lanes.iter().filter_map(|(_, bells)| bells.get()).chain(streams) {
-            [&bells.readable, &bells.writable, &bells.confirmed].into_iter().for_each(Notify::notify_waiters);
+            bells.ring_all();
         }
-        [&self.any_readable, &self.openable, &self.acceptable, &self.over].into_iter().for_each(Notify::notify_waiters);
+        [&self.any_readable, &self.acceptable, &self.over].into_iter().for_each(Notify::notify_waiters);
+        self.openable.ring();
     }
 }
 

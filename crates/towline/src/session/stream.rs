@@ -107,7 +107,7 @@ impl SendHalf {
                 Err(error) => Some(Err(refusal(state, *key, error))),
             })
         };
-        wait(&bells.writable, now).await
+        bells.writable.wait(now).await
     }
 
     /// Takes all of `bytes`. Dropped before it returns, it has taken some of them.

@@ -1,11 +1,13 @@
-//! Many messages at a time, and the line of those who send on one lane.
+//! Many messages at a time, and the lines of those who send on one lane or open streams.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
+use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::task::JoinSet;
 use towline::{Lane, SendError};
 
 use crate::support::{Deaf, Echo, over_memory, over_tcp, soon};
@@ -94,4 +96,37 @@ async fn the_end_reaches_who_waits_for_many() {
     assert!(session.send_all(Lane::NORMAL, &mut batch).await.is_err());
     assert_eq!(batch.len(), 2);
     drop(server);
+}
+
+#[tokio::test]
+async fn streams_are_opened_in_the_order_in_which_they_were_asked_for() {
+    let (_server, session) = over_memory(Echo).await;
+    let mut open = Vec::new();
+    while let Ok(stream) = tokio::time::timeout(Duration::from_millis(200), session.open(Lane::BULK)).await {
+        open.push(stream.unwrap());
+    }
+    let (done, mut order) = tokio::sync::mpsc::unbounded_channel();
+    let mut waiting = JoinSet::new();
+    for number in 0..20 {
+        let mut opening = Box::pin({
+            let session = session.clone();
+            async move { session.open(Lane::BULK).await.unwrap() }
+        });
+        poll_fn(|cx| {
+            assert!(opening.as_mut().poll(cx).is_pending(), "{number} opened past the bound");
+            Poll::Ready(())
+        })
+        .await;
+        let done = done.clone();
+        waiting.spawn(async move {
+            let stream = opening.await;
+            done.send(number).unwrap();
+            stream
+        });
+    }
+    for number in 0..20 {
+        // What was never sent on has no number, and the peer never heard of it: it makes room at once.
+        open.pop();
+        assert_eq!(soon(order.recv()).await, Some(number));
+    }
 }

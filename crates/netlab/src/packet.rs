@@ -50,8 +50,11 @@ mod tests {
     /// The sum over a header whose checksum is right.
     fn sum(header: &[u8]) -> u16 {
         let words = header.chunks(2).map(|word| u32::from(u16::from_be_bytes([word[0], word[1]])));
-        let sum: u32 = words.sum();
-        ((sum & 0xffff) + (sum >> 16)) as u16
+        let mut sum: u32 = words.sum();
+        while sum > 0xffff {
+            sum = (sum & 0xffff) + (sum >> 16);
+        }
+        sum as u16
     }
 
     #[test]

@@ -2,8 +2,9 @@
 
 use clap::{Parser, Subcommand};
 use netlab::{FAR, Lab, NEAR, Unable, check, remove_own};
-use nix::sys::signal::{SigSet, Signal};
-use rustix::process::{Pid, Signal as Kill, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process_group};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::ExitCode;
 use std::sync::Mutex;
@@ -78,18 +79,19 @@ fn main() -> ExitCode {
 
 type Done = Result<ExitCode, Box<dyn std::error::Error>>;
 
-/// From now on a thread waits for the signals that would end us, and cleans up first.
-fn leave_nothing_behind_on_signals() -> nix::Result<()> {
-    let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]);
-    // All threads made later inherit this; commands do not, since spawning clears the mask.
-    signals.thread_block()?;
+/// From now on a thread waits for the signals that would end us, and cleans up first. They are caught and not blocked: what is
+/// blocked would stay so in the command.
+fn leave_nothing_behind_on_signals() -> std::io::Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     std::thread::spawn(move || {
-        let signal = signals.wait().unwrap_or(Signal::SIGTERM);
-        if let Some(group) = *RUNNING.lock().expect("no holder panics") {
-            _ = kill_process_group(group, Kill::TERM);
+        let Some(signal) = signals.forever().next() else { return };
+        // Held to the end: who waits for the command must not go on and end with another code.
+        let running = RUNNING.lock().expect("no holder panics");
+        if let Some(group) = *running {
+            _ = kill_process_group(group, Signal::TERM);
         }
         remove_own();
-        std::process::exit(128 + signal as i32);
+        std::process::exit(128 + signal);
     });
     Ok(())
 }
@@ -160,6 +162,8 @@ fn run(link: &Profile, seed: u64, command: &[String]) -> Done {
 
 /// Runs a command in a process group of its own on the near side, and ends whatever it left running.
 fn run_inside(lab: &Lab, command: &[String]) -> std::io::Result<std::process::ExitStatus> {
+    // Held until the group is written down, so that no signal finds the command begun and its group unknown.
+    let mut running = RUNNING.lock().expect("no holder panics");
     let mut child = lab
         .near()
         .command(&command[0])
@@ -171,10 +175,11 @@ fn run_inside(lab: &Lab, command: &[String]) -> std::io::Result<std::process::Ex
         .process_group(0)
         .spawn()?;
     let group = Pid::from_child(&child);
-    *RUNNING.lock().expect("no holder panics") = Some(group);
+    *running = Some(group);
+    drop(running);
     let status = child.wait();
     *RUNNING.lock().expect("no holder panics") = None;
-    _ = kill_process_group(group, Kill::TERM);
+    _ = kill_process_group(group, Signal::TERM);
     status
 }
 

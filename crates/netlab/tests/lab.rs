@@ -2,6 +2,7 @@
 //! earlier, never more) or in the best of a few tries.
 
 use netlab::{FAR, Lab, NEAR, PREFIX, check, remove_stale};
+use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::unix::process::CommandExt;
@@ -163,40 +164,42 @@ fn a_command_runs_on_the_near_side_knows_the_far_one_and_its_code_is_handed_on()
     assert!(near < far && said.contains("192.0.2.1 192.0.2.2"), "{said}");
 }
 
-/// A run whose command has begun.
-fn running() -> Child {
-    let script = "echo begun; exec sleep 600";
+/// A run whose command has begun, and the command's process.
+fn running() -> (Child, Pid) {
+    let script = "echo $$; exec sleep 600";
     let mut child =
         netlab(&["run", "rate=10Mbit,rtt=2ms", "--", "sh", "-c", script]).stdout(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    assert_eq!(line, "begun\n");
-    child
+    (child, Pid::from_raw(line.trim().parse().unwrap()).unwrap())
 }
 
-fn signal(child: &Child, signal: rustix::process::Signal) {
-    rustix::process::kill_process(rustix::process::Pid::from_child(child), signal).unwrap();
+/// Waits until nothing of a process is left; nothing but its owner's mistake lets that last.
+fn until_gone(process: Pid) {
+    let begun = Instant::now();
+    while std::fs::exists(format!("/proc/{process}")).unwrap() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "process {process} goes on");
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 #[test]
 fn an_interrupted_run_leaves_no_namespace_and_a_killed_one_is_swept_by_the_next() {
     let _alone = alone();
     let Some((other, _)) = lab("rate=10Mbit,rtt=2ms") else { return };
-    for (how, code) in [(rustix::process::Signal::INT, 130), (rustix::process::Signal::TERM, 143)] {
-        let mut child = running();
+    for (how, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let (mut child, command) = running();
         assert_eq!(names_of(child.id()).len(), 2);
-        signal(&child, how);
+        kill_process(Pid::from_child(&child), how).unwrap();
         assert_eq!(child.wait().unwrap().code(), Some(code));
         assert_eq!(names_of(child.id()), Vec::<String>::new());
+        until_gone(command);
     }
-    let mut child = running();
-    let inside = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", child.id())).unwrap();
-    signal(&child, rustix::process::Signal::KILL);
+    let (mut child, command) = running();
+    kill_process(Pid::from_child(&child), Signal::KILL).unwrap();
     child.wait().unwrap();
-    for left in inside.split_whitespace() {
-        let left = rustix::process::Pid::from_raw(left.parse().unwrap()).unwrap();
-        rustix::process::kill_process(left, rustix::process::Signal::KILL).unwrap();
-    }
+    kill_process(command, Signal::KILL).unwrap();
+    until_gone(command);
     assert_eq!(names_of(child.id()).len(), 2, "nobody could clean up");
     assert_eq!(remove_stale(), 2);
     assert_eq!((names_of(child.id()).len(), names_of(std::process::id()).len()), (0, 2), "only what is nobody's");

@@ -76,6 +76,7 @@ async fn drive_one(job: Job, session: Session, tally: Arc<Tally>) -> Result<Sess
                 }
             }
         }
+        Load::Items => return Err("only calls are answered with items".into()),
         Load::Idle => {
             session.send(Lane::NORMAL, message).await?;
             session.recv(Lane::NORMAL).await?;

@@ -12,3 +12,4 @@ mod resume;
 mod services;
 mod support;
 mod time;
+mod tower_layers;

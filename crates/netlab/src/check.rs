@@ -19,7 +19,8 @@ const DEVIATIONS: f64 = 4.0;
 /// Rates that are tried in turn, in Mbit/s.
 const LADDER: [u64; 13] = [50, 100, 200, 300, 400, 500, 600, 800, 1_000, 1_300, 1_600, 2_000, 3_000];
 
-/// How often a rate is tried before it counts as too high: other work on the machine is no fault of ours.
+/// How often a rate is tried before it counts as too high, and a link before it counts as off: other work on the machine is no
+/// fault of ours, and what the emulator cannot do it does not do in any try.
 const TRIES: usize = 3;
 
 /// A measured value beside the one asked for.
@@ -46,13 +47,20 @@ fn row(link: &str, what: &'static str, unit: &'static str, asked: f64, measured:
     Row { link: link.to_owned(), what, unit, asked, measured, tolerance, ok }
 }
 
-/// Sets a link and measures it.
+/// Sets a link and measures it, until nothing is off or for the last of a few tries.
 ///
 /// # Errors
 /// A socket's.
 pub fn check(lab: &Lab, profile: &Profile) -> io::Result<Vec<Row>> {
-    lab.set_conditions([profile.conditions(); 2]);
-    measure(lab, profile)
+    let mut rows = Vec::new();
+    for _ in 0..TRIES {
+        lab.set_conditions([profile.conditions(); 2]);
+        rows = measure(lab, profile)?;
+        if rows.iter().all(|row| row.ok) {
+            break;
+        }
+    }
+    Ok(rows)
 }
 
 /// Measures round trip, rate, queue and loss of whatever link a lab has, beside what a profile asks for. Takes some seconds.

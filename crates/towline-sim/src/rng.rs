@@ -1,5 +1,7 @@
 //! Chance that can be repeated.
 
+use crate::Share;
+
 /// A small generator (SplitMix64): not for secrets, the same on every machine and in every version of this crate.
 #[derive(Clone, Debug)]
 pub struct Rng(u64);
@@ -40,6 +42,12 @@ impl Rng {
         self.below(1_000) < permille
     }
 
+    /// True for this share of all draws. Nothing is drawn for none.
+    pub const fn hits(&mut self, share: Share) -> bool {
+        let parts = share.per_thousand_million();
+        parts > 0 && self.below(1_000_000_000) < parts
+    }
+
     /// One of `choices`, which must not be empty.
     pub const fn pick<'a, T>(&mut self, choices: &'a [T]) -> &'a T {
         &choices[self.below(choices.len() as u64) as usize]
@@ -69,6 +77,7 @@ mod tests {
             assert!(rng.below(3) < 3);
             assert!((7..=9).contains(&rng.between(7, 9)));
             assert!(!rng.chance(0) && rng.chance(1_000));
+            assert!(!rng.hits(Share::NONE) && rng.hits(Share::ALL));
             assert!([1, 2, 3].contains(rng.pick(&[1, 2, 3])));
         }
         assert_eq!(rng.bytes(9).len(), 9);

@@ -1,5 +1,6 @@
 //! Counting and timing, cheap enough not to be what is measured.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 use hdrhistogram::Histogram;
 
 use crate::figures::Figures;
-use crate::job::Job;
+use crate::job::{Extent, Job};
 
 /// What all connections of a process measured together.
 #[derive(Default)]
@@ -23,30 +24,30 @@ pub struct Tally {
 struct Sums {
     messages: u64,
     span: Option<(Instant, Instant)>,
-    latencies: Option<Histogram<u64>>,
+}
+
+thread_local! {
+    /// The latencies of all requests of this process: its one thread that drives keeps them in one place, as many callers
+    /// with a table each would be slowed by their tables.
+    static LATENCIES: RefCell<Histogram<u64>> =
+        RefCell::new(Histogram::new_with_max(LATENCY_MAX_NANOS, 3).expect("valid bounds"));
 }
 
 impl Tally {
-    fn add(&self, messages: u64, first: Option<Instant>, latencies: Option<&Histogram<u64>>) {
+    fn add(&self, messages: u64, first: Option<Instant>) {
         let mut sums = self.sums.lock().expect("no measuring thread panics");
         sums.messages += messages;
         if let Some(first) = first {
             let (from, _) = sums.span.unwrap_or((first, first));
             sums.span = Some((from.min(first), Instant::now()));
         }
-        if let Some(latencies) = latencies {
-            match &mut sums.latencies {
-                Some(all) => all.add(latencies).expect("both have the same bounds"),
-                none => *none = Some(latencies.clone()),
-            }
-        }
     }
 
-    /// What was measured so far.
+    /// What was measured so far; asked by the thread that measured.
     pub fn figures(&self) -> Figures {
         let sums = self.sums.lock().expect("no measuring thread panics");
         let seconds = sums.span.map_or(0.0, |(from, to)| (to - from).as_secs_f64());
-        let at = |quantile| sums.latencies.as_ref().map_or(0.0, |all| all.value_at_quantile(quantile) as f64 / 1_000.0);
+        let at = |quantile| LATENCIES.with_borrow(|all| all.value_at_quantile(quantile) as f64 / 1_000.0);
         let (p50_us, p99_us, p999_us) = (at(0.5), at(0.99), at(0.999));
         Figures { messages: sums.messages, seconds, p50_us, p99_us, p999_us, ..Figures::default() }
     }
@@ -78,29 +79,58 @@ impl Meter {
 
 impl Drop for Meter {
     fn drop(&mut self) {
-        self.tally.add(self.count, self.first, None);
+        self.tally.add(self.count, self.first);
         self.tally.open.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 /// Says when to stop sending, without asking the clock each time.
 pub struct Until {
-    end: Instant,
+    bound: Bound,
     asked: u32,
     every: u32,
+}
+
+/// A job's extent while it runs.
+struct Bound {
+    left: u64,
+    end: Option<Instant>,
+}
+
+impl Bound {
+    fn new(job: &Job) -> Self {
+        match job.extent {
+            Extent::Millis(millis) => {
+                Self { left: u64::MAX, end: Some(Instant::now() + Duration::from_millis(millis)) }
+            }
+            Extent::Messages(count) => Self { left: count, end: None },
+        }
+    }
+
+    fn is_over_at(&self, now: Instant) -> bool {
+        self.end.is_some_and(|end| now >= end)
+    }
+
+    /// Takes one message of the number; whether there was one.
+    #[inline]
+    fn take(&mut self) -> bool {
+        let any = self.left > 0;
+        self.left -= u64::from(any);
+        any
+    }
 }
 
 impl Until {
     pub fn new(job: &Job) -> Self {
         // About as many bytes between two looks at the clock, whatever a message has.
         let every = (64 * 1024 / job.bytes.max(1)).clamp(4, 256) as u32;
-        Self { end: Instant::now() + Duration::from_millis(job.millis), asked: 0, every }
+        Self { bound: Bound::new(job), asked: 0, every }
     }
 
     #[inline]
     pub fn goes_on(&mut self) -> bool {
         self.asked += 1;
-        !self.asked.is_multiple_of(self.every) || Instant::now() < self.end
+        self.bound.take() && (!self.asked.is_multiple_of(self.every) || !self.bound.is_over_at(Instant::now()))
     }
 }
 
@@ -109,8 +139,7 @@ pub struct Pace {
     sent: VecDeque<Instant>,
     count: u64,
     first: Instant,
-    end: Instant,
-    latencies: Histogram<u64>,
+    bound: Bound,
     tally: Arc<Tally>,
 }
 
@@ -120,14 +149,14 @@ const LATENCY_MAX_NANOS: u64 = 60_000_000_000;
 impl Pace {
     pub fn new(job: &Job, tally: &Arc<Tally>) -> Self {
         let now = Instant::now();
-        let latencies = Histogram::new_with_max(LATENCY_MAX_NANOS, 3).expect("valid bounds");
-        let end = now + Duration::from_millis(job.millis);
-        Self { sent: VecDeque::new(), count: 0, first: now, end, latencies, tally: tally.clone() }
+        let bound = Bound::new(job);
+        Self { sent: VecDeque::new(), count: 0, first: now, bound, tally: tally.clone() }
     }
 
     /// A request goes.
     #[inline]
     pub fn request(&mut self) {
+        self.bound.take();
         self.sent.push_back(Instant::now());
     }
 
@@ -136,9 +165,9 @@ impl Pace {
     pub fn answer(&mut self) -> bool {
         let now = Instant::now();
         let sent = self.sent.pop_front().expect("an answer without a request");
-        self.latencies.saturating_record((now - sent).as_nanos() as u64);
+        LATENCIES.with_borrow_mut(|all| all.saturating_record((now - sent).as_nanos() as u64));
         self.count += 1;
-        let again = now < self.end;
+        let again = !self.bound.is_over_at(now) && self.bound.take();
         if again {
             self.sent.push_back(now);
         }
@@ -153,6 +182,6 @@ impl Pace {
 
 impl Drop for Pace {
     fn drop(&mut self) {
-        self.tally.add(self.count, Some(self.first), Some(&self.latencies));
+        self.tally.add(self.count, Some(self.first));
     }
 }

@@ -100,7 +100,7 @@ impl Row {
             _ => String::new(),
         };
         format!(
-            "{:<44} {:<22} {:>11} {:<15} {:>11} {:>8.2}  {:>23} {:>23}  {verdict}",
+            "{:<72} {:<22} {:>11} {:<15} {:>11} {:>8.2}  {:>23} {:>23}  {verdict}",
             self.case,
             format!("{}, {}", self.metric, self.unit),
             short(self.ours),
@@ -116,7 +116,7 @@ impl Row {
 /// The head of the table.
 pub fn head() -> String {
     format!(
-        "{:<44} {:<22} {:>11} {:<15} {:>11} {:>8}  {:>23} {:>23}  goal",
+        "{:<72} {:<22} {:>11} {:<15} {:>11} {:>8}  {:>23} {:>23}  goal",
         "case", "metric", "ours", "rival", "rival's", "ratio", "ours, spread", "rival's, spread"
     )
 }

@@ -46,7 +46,7 @@ pub fn serve(job: &str) -> Result<(), Fault> {
         let (cpu, resident) = (cpu_time(), resident_bytes());
         let asked = tokio::task::spawn_blocking(|| std::io::stdin().lock().read_line(&mut String::new()));
         asked.await??;
-        settle(&job, &tally).await;
+        settle(&job, &tally).await?;
         let mut figures = tally.figures();
         if job.load == Load::Idle {
             figures.held_bytes = (resident_bytes() - resident) / job.connections as f64;
@@ -58,7 +58,7 @@ pub fn serve(job: &str) -> Result<(), Fault> {
     std::process::exit(0)
 }
 
-async fn settle(job: &Job, tally: &Tally) {
+async fn settle(job: &Job, tally: &Tally) -> Result<(), Fault> {
     let over = Instant::now() + SETTLE;
     let idle = job.load == Load::Idle;
     let settled = || {
@@ -68,12 +68,16 @@ async fn settle(job: &Job, tally: &Tally) {
             tally.open.load(Ordering::Relaxed) == 0
         }
     };
-    while !settled() && Instant::now() < over {
+    while !settled() {
+        if Instant::now() >= over {
+            return Err(format!("the server's connections did not settle within {} s", SETTLE.as_secs()).into());
+        }
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     if idle {
         tokio::time::sleep(REST).await;
     }
+    Ok(())
 }
 
 /// Drives the server that greeted.
@@ -109,7 +113,7 @@ pub fn count(job: &str) -> Result<(), Fault> {
         let run = async {
             let greeting = peers::serve(job, &served).await?;
             drop(peers::drive(job, &greeting, &driven).await?);
-            settle(&job, &served).await;
+            settle(&job, &served).await?;
             Ok(())
         };
         result = runtime().and_then(|runtime| runtime.block_on(run));

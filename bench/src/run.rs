@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use crate::figures::Figures;
-use crate::job::{Job, Load};
+use crate::job::{Extent, Job, Load};
 use crate::roles::Fault;
 
 /// What both sides said of one run.
@@ -48,8 +48,28 @@ impl Drop for Side {
     }
 }
 
+/// How often a run is tried before its fault is taken for the contender's own.
+const TRIES: u32 = 3;
+
+/// Runs until it succeeds, a bounded number of times, and says what was repeated: a machine that stands still for a while
+/// lets a run come to nothing, and that is no reason to throw the others away.
+fn repeated<T>(job: &Job, run: impl Fn() -> Result<T, Fault>) -> Result<T, Fault> {
+    let failed = |error: &Fault| format!("{}: {error} ({job:?})", job.peer.name());
+    for _ in 1..TRIES {
+        match run() {
+            Ok(measured) => return Ok(measured),
+            Err(error) => eprintln!("repeated: {}", failed(&error)),
+        }
+    }
+    run().map_err(|error| failed(&error).into())
+}
+
 /// One run.
 pub fn once(job: &Job) -> Result<Measured, Fault> {
+    repeated(job, || run(job))
+}
+
+fn run(job: &Job) -> Result<Measured, Fault> {
     let text = serde_json::to_string(job)?;
     let mut server = Side::start(&["serve", &text])?;
     let greeting = server.line()?;
@@ -61,24 +81,30 @@ pub fn once(job: &Job) -> Result<Measured, Fault> {
     if job.load == Load::Idle {
         client.nudge()?;
     } else if measured.server.messages + measured.client.messages == 0 {
-        return Err(format!("{}: not one message came through", job.peer.name()).into());
+        return Err("not one message came through".into());
     }
     Ok(measured)
 }
 
-/// Allocations per message, both sides together. A longer run less a shorter one: what is set up once falls out.
+/// Messages of a short and of a long run that count allocations.
+const SHORT: u64 = 4_000;
+const LONG: u64 = 20_000;
+
+/// Allocations per message, both sides together. A longer run less a shorter one: what is set up once falls out. Both are
+/// of so many messages, not of a time, so that a machine that stands still for a while changes nothing.
 pub fn allocations(job: &Job) -> Result<f64, Fault> {
-    let (short, long) = (counted(job)?, counted(&Job { millis: 3 * job.millis, ..*job })?);
-    let messages = long.messages.saturating_sub(short.messages);
-    if messages == 0 {
-        return Err(format!("{}: three times as long brought no more messages", job.peer.name()).into());
-    }
+    let (short, long) = (counted(job, SHORT)?, counted(job, LONG)?);
+    let messages = long.messages.checked_sub(short.messages).filter(|more| *more > 0);
+    let messages = messages.ok_or_else(|| format!("{}: a longer run brought no more messages", job.peer.name()))?;
     let each = long.allocations.saturating_sub(short.allocations) as f64 / messages as f64;
     // Less than one in a hundred is a buffer that grew.
     Ok((100.0 * each).round() / 100.0)
 }
 
-fn counted(job: &Job) -> Result<Figures, Fault> {
-    let mut side = Side::start(&["count", &serde_json::to_string(job)?])?;
-    Ok(serde_json::from_str(&side.line()?)?)
+fn counted(job: &Job, messages: u64) -> Result<Figures, Fault> {
+    let job = Job { extent: Extent::Messages(messages), ..*job };
+    repeated(&job, || {
+        let mut side = Side::start(&["count", &serde_json::to_string(&job)?])?;
+        Ok(serde_json::from_str(&side.line()?)?)
+    })
 }

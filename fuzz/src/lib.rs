@@ -4,3 +4,4 @@ pub mod codecs;
 pub mod compress;
 pub mod decoders;
 pub mod pair;
+pub mod tls;

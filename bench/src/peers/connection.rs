@@ -14,7 +14,7 @@ use towline::pump::Outbox;
 use towline::tls::{Acceptor, Connector};
 
 use super::payload;
-use super::stream::Stream;
+use super::stream::{self, Stream};
 use crate::job::{Job, Load, MESSAGE_MAX_BYTES, Peer};
 use crate::meter::{Meter, Pace, Tally, Until};
 use crate::roles::{Fault, Greeting};
@@ -113,7 +113,7 @@ pub fn serve_sealed(job: Job, listener: TcpListener, tally: &Arc<Tally>) -> Resu
             let _ = io.set_nodelay(true);
             tokio::spawn(async move {
                 match acceptor.accept(io).await {
-                    Ok(io) => serve(job, io, Meter::new(&tally)),
+                    Ok(io) => stream::serve_one(job, io, Meter::new(&tally)),
                     Err(error) => eprintln!("handshake: {error}"),
                 }
             });

@@ -1,12 +1,14 @@
 //! The contenders. Each serves and drives the same loads over loopback TCP.
 
 pub mod blocking;
+mod calls;
 mod codec;
 mod connection;
 mod hand;
 mod protosocket;
 mod rpc;
 mod session;
+mod session_calls;
 mod stream;
 mod tonic;
 
@@ -23,7 +25,8 @@ pub type Held = Box<dyn Any + Send>;
 /// Starts serving; returns how to reach the server.
 pub async fn serve(job: Job, tally: &Arc<Tally>) -> Result<Greeting, Fault> {
     match job.peer {
-        Peer::Session => session::serve(job, tally).await,
+        Peer::Session | Peer::SessionBatches => session::serve(job, tally).await,
+        Peer::SessionCalls => session_calls::serve(job, tally).await,
         Peer::ProtosocketRpc => rpc::serve(job, tally).await,
         Peer::TonicUnary | Peer::TonicStream => tonic::serve(job, tally).await,
         _ => stream::serve(job, tally).await,
@@ -33,7 +36,8 @@ pub async fn serve(job: Job, tally: &Arc<Tally>) -> Result<Greeting, Fault> {
 /// Drives a server until the job is done; returns what must stay open.
 pub async fn drive(job: Job, greeting: &Greeting, tally: &Arc<Tally>) -> Result<Held, Fault> {
     match job.peer {
-        Peer::Session => session::drive(job, greeting, tally).await,
+        Peer::Session | Peer::SessionBatches => session::drive(job, greeting, tally).await,
+        Peer::SessionCalls => session_calls::drive(job, greeting, tally).await,
         Peer::ProtosocketRpc => rpc::drive(job, greeting, tally).await,
         Peer::TonicUnary | Peer::TonicStream => tonic::drive(job, greeting, tally).await,
         _ => stream::drive(job, greeting, tally).await,

@@ -1,12 +1,14 @@
 //! protosocket-rpc 2.0.2 with Protocol Buffers, as its examples write it.
 
-use std::convert::Infallible;
 use std::future::Ready;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
 
 use futures_core::Stream;
+use futures_util::StreamExt;
 use protosocket::{PooledEncoder, StreamWithAddress, TcpSocketListener};
 use protosocket_prost::{ProstDecoder, ProstSerializer};
 use protosocket_rpc::client::{Configuration, RpcClient, TcpStreamConnector, connect};
@@ -17,7 +19,7 @@ use tokio::task::JoinSet;
 
 use super::{Held, all, payload};
 use crate::job::{Job, Load};
-use crate::meter::{Meter, Pace, Tally};
+use crate::meter::{Meter, Pace, Tally, Until};
 use crate::roles::{Fault, Greeting};
 
 /// A request or an answer.
@@ -55,7 +57,7 @@ impl Message for Call {
 
 type Codec = (PooledEncoder<ProstSerializer<Call>>, ProstDecoder<Call>);
 
-struct Service(Arc<Tally>);
+struct Service(Job, Arc<Tally>);
 
 impl SocketService for Service {
     type ConnectionService = Echo;
@@ -66,20 +68,21 @@ impl SocketService for Service {
     }
 
     fn new_stream_service(&mut self, _: &StreamWithAddress<TcpStream>) -> Echo {
-        Echo(Meter::new(&self.0))
+        Echo(self.0, Meter::new(&self.1))
     }
 }
 
-struct Echo(Meter);
+struct Echo(Job, Meter);
 
-/// No call streams here.
-struct Never(Infallible);
+/// As many items as the job wants.
+struct Items(Until, bytes::Bytes);
 
-impl Stream for Never {
+impl Stream for Items {
     type Item = Call;
 
-    fn poll_next(self: std::pin::Pin<&mut Self>, _: &mut std::task::Context<'_>) -> std::task::Poll<Option<Call>> {
-        match self.0 {}
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Call>> {
+        // Its connection puts the id in.
+        Poll::Ready(self.0.goes_on().then(|| Call { id: 0, code: 0, body: self.1.clone() }))
     }
 }
 
@@ -88,28 +91,29 @@ impl ConnectionService for Echo {
     type Request = Call;
     type Response = Call;
     type UnaryFutureType = Ready<Call>;
-    type StreamType = Never;
+    type StreamType = Items;
 
-    fn new_rpc(&mut self, call: Call) -> RpcKind<Ready<Call>, Never> {
-        self.0.message();
+    fn new_rpc(&mut self, call: Call) -> RpcKind<Ready<Call>, Items> {
+        let Self(job, meter) = self;
+        if job.load == Load::Items {
+            return RpcKind::Streaming(Items(Until::new(job), payload(job)));
+        }
+        meter.message();
         RpcKind::Unary(std::future::ready(call))
     }
 }
 
-pub async fn serve(_: Job, tally: &Arc<Tally>) -> Result<Greeting, Fault> {
+pub async fn serve(job: Job, tally: &Arc<Tally>) -> Result<Greeting, Fault> {
     // Its listener does not tell its port, so a free one is found first.
     let free = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
     let address = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, free));
     let listener = TcpSocketListener::listen(address, 1_024, None)?;
-    let server = SocketRpcServer::new(listener, Service(tally.clone()), 4 << 20, 1 << 20, 256)?;
+    let server = SocketRpcServer::new(listener, Service(job, tally.clone()), 4 << 20, 1 << 20, 256)?;
     tokio::spawn(server);
     Ok(Greeting { address, trust: String::new() })
 }
 
 pub async fn drive(job: Job, greeting: &Greeting, tally: &Arc<Tally>) -> Result<Held, Fault> {
-    let Load::RoundTrips { in_flight } = job.load else {
-        return Err("protosocket-rpc is measured in round trips".into());
-    };
     let mut clients = Vec::new();
     for _ in 0..job.connections {
         let (client, connection) =
@@ -119,11 +123,29 @@ pub async fn drive(job: Job, greeting: &Greeting, tally: &Arc<Tally>) -> Result<
     }
     let mut tasks = JoinSet::new();
     for (client, ids) in &clients {
-        for _ in 0..in_flight {
-            tasks.spawn(ask(job, client.clone(), ids.clone(), tally.clone()));
+        match job.load {
+            Load::RoundTrips { in_flight } => {
+                (0..in_flight).for_each(|_| drop(tasks.spawn(ask(job, client.clone(), ids.clone(), tally.clone()))));
+            }
+            Load::Items => drop(tasks.spawn(items(job, client.clone(), tally.clone()))),
+            Load::OneWay | Load::Idle => return Err("protosocket-rpc is measured in calls".into()),
         }
     }
     Ok(Box::new(all(tasks).await?))
+}
+
+async fn items(job: Job, client: RpcClient<Call, Call>, tally: Arc<Tally>) -> Result<(), Fault> {
+    let mut meter = Meter::new(&tally);
+    let mut items = client.send_streaming(Call { id: 1, code: 0, body: payload(&job) })?;
+    while let Some(item) = items.next().await {
+        match item {
+            Ok(_) => meter.message(),
+            // So its stream says that the server has ended it.
+            Err(protosocket_rpc::Error::Finished) => break,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
 }
 
 async fn ask(job: Job, client: RpcClient<Call, Call>, ids: Arc<AtomicU64>, tally: Arc<Tally>) -> Result<(), Fault> {

@@ -1,12 +1,14 @@
 //! Ours: a whole session, which has TLS with keys of both sides, lanes, credit and confirmations.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tokio::task::JoinSet;
 use towline::{Client, ClientConfig, Close, CloseCode, Identity, Lane, Plugin, Server, Session};
 
 use super::{Held, all, payload};
-use crate::job::{Job, Load};
+use crate::job::{Job, Load, Peer};
 use crate::meter::{Meter, Pace, Tally, Until};
 use crate::roles::{Fault, Greeting};
 
@@ -15,6 +17,9 @@ struct Served(Job, Arc<Tally>);
 impl Plugin for Served {
     async fn session(&self, session: Session) {
         let mut meter = Meter::new(&self.1);
+        if self.0.peer == Peer::SessionBatches {
+            return count_batches(&session, &mut meter).await;
+        }
         while let Ok(message) = session.recv(Lane::NORMAL).await {
             meter.message();
             if self.0.load != Load::OneWay && session.send(Lane::NORMAL, message).await.is_err() {
@@ -22,6 +27,31 @@ impl Plugin for Served {
             }
         }
     }
+}
+
+/// The most messages at a time.
+const BATCH: usize = 256;
+
+async fn count_batches(session: &Session, meter: &mut Meter) {
+    let mut messages = Vec::with_capacity(BATCH);
+    while session.recv_many(Lane::NORMAL, &mut messages, BATCH).await.is_ok() {
+        messages.drain(..).for_each(|message| {
+            std::hint::black_box(message);
+            meter.message();
+        });
+    }
+}
+
+/// Sends until time is up, as many messages at a time as fit what is sent at once.
+async fn send_batches(session: &Session, message: &Bytes, until: &mut Until) -> Result<(), Fault> {
+    let mut messages = VecDeque::with_capacity(BATCH);
+    while until.goes_on() {
+        messages.push_back(message.clone());
+        if messages.len() == BATCH {
+            session.send_all(Lane::NORMAL, &mut messages).await?;
+        }
+    }
+    Ok(session.send_all(Lane::NORMAL, &mut messages).await?)
 }
 
 pub async fn serve(job: Job, tally: &Arc<Tally>) -> Result<Greeting, Fault> {
@@ -57,7 +87,10 @@ async fn drive_one(job: Job, session: Session, tally: Arc<Tally>) -> Result<Sess
     match job.load {
         Load::OneWay => {
             let mut until = Until::new(&job);
-            while until.goes_on() {
+            if job.peer == Peer::SessionBatches {
+                send_batches(&session, &message, &mut until).await?;
+            }
+            while job.peer == Peer::Session && until.goes_on() {
                 session.send(Lane::NORMAL, message.clone()).await?;
             }
             // Only what the peer has counts.
@@ -76,6 +109,7 @@ async fn drive_one(job: Job, session: Session, tally: Arc<Tally>) -> Result<Sess
                 }
             }
         }
+        Load::Items => return Err("only calls are answered with items".into()),
         Load::Idle => {
             session.send(Lane::NORMAL, message).await?;
             session.recv(Lane::NORMAL).await?;

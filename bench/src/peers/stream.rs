@@ -6,7 +6,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use super::{Held, all, codec, connection, hand, protosocket};
+use super::{Held, all, calls, codec, connection, hand, protosocket};
 use crate::job::{Job, Load, Peer};
 use crate::meter::{Meter, Tally};
 use crate::roles::{Fault, Greeting};
@@ -44,9 +44,10 @@ pub async fn serve(job: Job, tally: &Arc<Tally>) -> Result<Greeting, Fault> {
 }
 
 /// Each in a task of its own, which is as large as that contender makes it and not as the largest of all.
-fn serve_one(job: Job, io: impl Stream, meter: Meter) {
+pub fn serve_one(job: Job, io: impl Stream, meter: Meter) {
     match job.peer {
         Peer::Connection | Peer::ConnectionSender => connection::serve(job, io, meter),
+        Peer::Calls => calls::serve(job, io, meter),
         Peer::Hand => drop(tokio::spawn(hand::serve(job, io, meter))),
         Peer::Protosocket => protosocket::serve(job, io, meter),
         _ => drop(tokio::spawn(codec::serve(job, io, meter))),
@@ -97,6 +98,7 @@ async fn drive_all<S: Stream>(
 async fn drive_one(job: Job, io: impl Stream, tally: Arc<Tally>) -> Result<(), Fault> {
     match job.peer {
         Peer::Connection | Peer::ConnectionSender => connection::drive(job, io, &tally).await,
+        Peer::Calls => calls::drive(job, io, &tally).await,
         Peer::Hand => hand::drive(job, io, &tally).await,
         Peer::Protosocket => protosocket::drive(job, io, &tally).await,
         _ => codec::drive(job, io, &tally).await,

@@ -11,12 +11,12 @@ use http::uri::PathAndQuery;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio_stream::StreamExt;
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
+use tokio_stream::{Stream, StreamExt};
 use tonic::body::Body;
 use tonic::client::Grpc;
 use tonic::codegen::Service;
-use tonic::server::{ClientStreamingService, NamedService, StreamingService, UnaryService};
+use tonic::server::{ClientStreamingService, NamedService, ServerStreamingService, StreamingService, UnaryService};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Response, Status, Streaming};
 use tonic_prost::ProstCodec;
@@ -35,6 +35,7 @@ struct Payload {
 const UNARY: &str = "/bench.Echo/Unary";
 const STREAM: &str = "/bench.Echo/Stream";
 const ONE_WAY: &str = "/bench.Echo/OneWay";
+const ITEMS: &str = "/bench.Echo/Items";
 
 /// Messages that may wait between a task and its stream.
 const WAITING_MAX: usize = 256;
@@ -43,7 +44,7 @@ type Codec = ProstCodec<Payload, Payload>;
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 #[derive(Clone)]
-struct Echo(Arc<Tally>);
+struct Echo(Job, Arc<Tally>);
 
 impl NamedService for Echo {
     const NAME: &'static str = "bench.Echo";
@@ -65,6 +66,7 @@ impl Service<http::Request<Body>> for Echo {
             Ok(match request.uri().path() {
                 UNARY => grpc.unary(echo, request).await,
                 STREAM => grpc.streaming(echo, request).await,
+                ITEMS => grpc.server_streaming(echo, request).await,
                 _ => grpc.client_streaming(echo, request).await,
             })
         })
@@ -76,7 +78,7 @@ impl UnaryService<Payload> for Echo {
     type Future = std::future::Ready<Result<Response<Payload>, Status>>;
 
     fn call(&mut self, request: Request<Payload>) -> Self::Future {
-        self.0.opened.fetch_add(1, Ordering::Relaxed);
+        self.1.opened.fetch_add(1, Ordering::Relaxed);
         std::future::ready(Ok(Response::new(request.into_inner())))
     }
 }
@@ -91,12 +93,28 @@ impl StreamingService<Payload> for Echo {
     }
 }
 
+/// As many messages as the job wants.
+fn every(job: Job) -> impl Iterator<Item = Payload> + Send + 'static {
+    let (body, mut until) = (payload(&job), Until::new(&job));
+    std::iter::from_fn(move || until.goes_on().then(|| Payload { body: body.clone() }))
+}
+
+impl ServerStreamingService<Payload> for Echo {
+    type Response = Payload;
+    type ResponseStream = Pin<Box<dyn Stream<Item = Result<Payload, Status>> + Send>>;
+    type Future = std::future::Ready<Result<Response<Self::ResponseStream>, Status>>;
+
+    fn call(&mut self, _: Request<Payload>) -> Self::Future {
+        std::future::ready(Ok(Response::new(Box::pin(tokio_stream::iter(every(self.0).map(Ok))))))
+    }
+}
+
 impl ClientStreamingService<Payload> for Echo {
     type Response = Payload;
     type Future = Boxed<Result<Response<Payload>, Status>>;
 
     fn call(&mut self, request: Request<Streaming<Payload>>) -> Self::Future {
-        let mut meter = Meter::new(&self.0);
+        let mut meter = Meter::new(&self.1);
         Box::pin(async move {
             let mut messages = request.into_inner();
             while messages.message().await?.is_some() {
@@ -107,11 +125,11 @@ impl ClientStreamingService<Payload> for Echo {
     }
 }
 
-pub async fn serve(_: Job, tally: &Arc<Tally>) -> Result<Greeting, Fault> {
+pub async fn serve(job: Job, tally: &Arc<Tally>) -> Result<Greeting, Fault> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let incoming = TcpListenerStream::new(listener).map(|io| io.and_then(|io| io.set_nodelay(true).map(|()| io)));
-    let server = tonic::transport::Server::builder().add_service(Echo(tally.clone()));
+    let server = tonic::transport::Server::builder().add_service(Echo(job, tally.clone()));
     tokio::spawn(server.serve_with_incoming(incoming));
     Ok(Greeting { address, trust: String::new() })
 }
@@ -133,6 +151,7 @@ pub async fn drive(job: Job, greeting: &Greeting, tally: &Arc<Tally>) -> Result<
             (Load::RoundTrips { in_flight }, _) => {
                 drop(tasks.spawn(converse(job, channel.clone(), in_flight, tally.clone())))
             }
+            (Load::Items, _) => drop(tasks.spawn(items(job, channel.clone(), tally.clone()))),
             (Load::OneWay, _) => drop(tasks.spawn(flood(job, channel.clone()))),
             (Load::Idle, _) => drop(tasks.spawn(unary(channel.clone(), payload(&job)))),
         }
@@ -181,10 +200,21 @@ async fn converse(job: Job, channel: Channel, in_flight: usize, tally: Arc<Tally
     Ok(())
 }
 
+async fn items(job: Job, channel: Channel, tally: Arc<Tally>) -> Result<(), Fault> {
+    let mut meter = Meter::new(&tally);
+    let mut grpc = Grpc::new(channel);
+    grpc.ready().await?;
+    let path = PathAndQuery::from_static(ITEMS);
+    let request = Request::new(Payload { body: payload(&job) });
+    let mut items: Streaming<Payload> = grpc.server_streaming(request, path, Codec::default()).await?.into_inner();
+    while items.message().await?.is_some() {
+        meter.message();
+    }
+    Ok(())
+}
+
 async fn flood(job: Job, channel: Channel) -> Result<(), Fault> {
-    let (body, mut until) = (payload(&job), Until::new(&job));
-    let messages =
-        tokio_stream::iter(std::iter::from_fn(move || until.goes_on().then(|| Payload { body: body.clone() })));
+    let messages = tokio_stream::iter(every(job));
     let mut grpc = Grpc::new(channel);
     grpc.ready().await?;
     let path = PathAndQuery::from_static(ONE_WAY);

@@ -1,7 +1,7 @@
 //! Connections that said one message there and back and are silent since: what each costs the server in memory.
 
 use super::{MEMORY, Output, Player, play};
-use crate::job::{Job, Load, Peer};
+use crate::job::{Extent, Job, Load, Peer};
 use crate::report::{Row, Spread};
 use crate::roles::Fault;
 use crate::run::Measured;
@@ -31,7 +31,7 @@ pub fn run(out: &mut Output, quick: bool, runs: u32) -> Result<(), Fault> {
         tls: player.tls,
         connections,
         bytes: 32,
-        millis: 0,
+        extent: Extent::Millis(0),
     };
     let played = play(PLAYERS.iter(), runs, job)?;
     let held = |runs: &[Measured]| Spread::of(runs.iter().map(|run| run.server.held_bytes));

@@ -75,7 +75,7 @@ fn play<'a>(
     for _ in 0..runs {
         for (player, measured) in played.iter_mut() {
             let job = job(player);
-            measured.push(once(&job).map_err(|error| format!("{}: {error} ({job:?})", player.title()))?);
+            measured.push(once(&job)?);
         }
     }
     Ok(played)

@@ -1,7 +1,7 @@
 //! Messages one way: the client sends as fast as it can, the server counts what arrives.
 
 use super::{ALLOCATIONS, CPU, Output, Player, RATE, connections, length, play};
-use crate::job::{Job, Load, Peer};
+use crate::job::{Extent, Job, Load, Peer};
 use crate::report::{Row, Spread};
 use crate::roles::Fault;
 use crate::run::{Measured, allocations};
@@ -16,6 +16,7 @@ pub const PLAYERS: &[Player] = &[
     Player::new(Peer::TonicStream, false, "tonic stream"),
     Player::new(Peer::Connection, true, "connection"),
     Player::new(Peer::Session, true, "session"),
+    Player::new(Peer::SessionBatches, true, "session in batches"),
     Player::new(Peer::Codec, true, "codec TLS"),
 ];
 
@@ -36,8 +37,8 @@ pub fn run(out: &mut Output, quick: bool, runs: u32) -> Result<(), Fault> {
 }
 
 fn meet(out: &mut Output, quick: bool, runs: u32, (count, bytes): Case) -> Result<(), Fault> {
-    let (load, millis) = (Load::OneWay, if quick { 200 } else { 1_000 });
-    let job = |player: &Player| Job { peer: player.peer, load, tls: player.tls, connections: count, bytes, millis };
+    let (load, extent) = (Load::OneWay, Extent::Millis(if quick { 200 } else { 400 }));
+    let job = |player: &Player| Job { peer: player.peer, load, tls: player.tls, connections: count, bytes, extent };
     let played = play(PLAYERS.iter(), runs, job)?;
     let rate = |runs: &[Measured]| Spread::of(runs.iter().map(|run| run.server.messages as f64 / run.server.seconds));
     let cpu = |runs: &[Measured]| {

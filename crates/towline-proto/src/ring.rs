@@ -2,17 +2,14 @@
 //!
 //! It holds the bytes from [`Ring::base`] to [`Ring::end`]. A sender appends at the end and lets go at the base; a
 //! receiver may also write ahead of the end ([`Ring::write_at`]), in any order, and keeps beside it which parts are real.
-//! It grows by doubling and shrinks to half when less than a quarter is used, so that a byte is moved a few times on
-//! average and what is allocated is never more than four times what is held (or `KEEP_BYTES`).
+//! It grows by doubling, so that a byte is moved a few times at most, and keeps what it has until its owner says
+//! [`Ring::fit`]: a busy ring runs empty again and again, and to grow anew each time costs more than what it carries.
 
 #[cfg(test)]
 mod tests;
 
 /// The smallest allocation, in bytes: a few small messages.
 const MIN_CAPACITY_BYTES: usize = 256;
-
-/// A ring keeps this allocation, in bytes, however little it holds; what a burst needed beyond is given back.
-const KEEP_BYTES: usize = 4 * 1024;
 
 /// The bytes of a stream between two offsets.
 #[derive(Clone, Debug, Default)]
@@ -124,14 +121,22 @@ impl Ring {
     pub fn advance(&mut self, offset: u64) {
         assert!(offset <= self.end, "letting go of what is not held");
         self.base = self.base.max(offset);
-        if self.bytes.len() <= KEEP_BYTES {
+    }
+
+    /// Gives memory back if more than `keep` bytes are allocated and less than a quarter of them is used. What is
+    /// allocated then is at most `keep`, or four times what is held (or the smallest allocation).
+    pub fn fit(&mut self, keep: usize) {
+        if self.bytes.len() <= keep {
             return;
         }
         if self.is_empty() {
             self.bytes = Vec::new();
         } else if self.len() <= self.bytes.len() / 4 {
             // Half of what remains is free, so that the next change of size is far away in both directions.
-            self.move_to((2 * self.len()).next_power_of_two().max(KEEP_BYTES));
+            let fitting = (2 * self.len()).next_power_of_two().max(MIN_CAPACITY_BYTES);
+            if fitting < self.bytes.len() {
+                self.move_to(fitting);
+            }
         }
     }
 
@@ -145,7 +150,6 @@ impl Ring {
     /// Lets go of everything from `offset` on, as if it had never been written.
     pub fn truncate(&mut self, offset: u64) {
         self.end = self.end.min(offset.max(self.base));
-        self.advance(self.base);
     }
 
     /// Drops all that is held and all memory; the ring is empty at its end.

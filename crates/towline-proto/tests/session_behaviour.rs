@@ -2,8 +2,10 @@
 
 mod sessions;
 
+use bytes::Bytes;
 use sessions::{Bare, Pair, take_all};
 use towline_proto::ids::Lane;
+use towline_proto::session::pool::{Level, View};
 use towline_proto::session::{EndReason, Event, OpenError, Order, RecvError, SendError, Side};
 use towline_proto::time::Duration;
 use towline_proto::wire::close::{Close, CloseCode};
@@ -87,6 +89,8 @@ fn a_stream_given_up_before_its_first_frame_has_no_number_and_frees_its_place() 
         bare.session.send(key, b"never mind").unwrap();
         assert_eq!(bare.session.open(Lane::NORMAL, Order::Sequence), Err(OpenError::TooMany));
         bare.session.reset(key, 0);
+        let mut events = core::iter::from_fn(|| bare.session.poll_event());
+        assert!(events.any(|event| event == Event::Openable), "who waits for a place hears of it");
     }
     let key = bare.session.open(Lane::NORMAL, Order::Sequence).unwrap();
     bare.session.send(key, b"this one").unwrap();
@@ -220,4 +224,60 @@ fn a_watched_place_is_told_once_and_marks_come_in_order() {
     assert_eq!(told, marks.iter().map(|&mark| Event::Confirmed(lane, mark)).collect::<Vec<_>>());
     pair.sides[0].watch(lane, marks[3]);
     assert_eq!(pair.events(0), [Event::Confirmed(lane, marks[3])]);
+}
+
+#[test]
+fn a_working_session_keeps_its_rings_and_gives_them_back_at_rest_or_when_the_pool_is_used() {
+    let mut pair = Pair::new(Params::default(), 1);
+    let held = |pair: &Pair| [0, 1].map(|side: usize| pair.sides[side].stats().held_bytes);
+    let lane = pair.sides[0].lane(Lane::NORMAL);
+    let burst = |pair: &mut Pair| {
+        (0..100).for_each(|_| _ = pair.sides[0].send(lane, &[5; 1_000]).unwrap());
+        pair.steps(20);
+        let mut got = Vec::new();
+        while pair.sides[1].recv_many(lane, &mut got, 7, 5_000).unwrap() > 0 {}
+        assert_eq!(got.len(), 100);
+        assert!(got.iter().all(|message| message[..] == [5; 1_000]));
+    };
+    burst(&mut pair);
+    let busy = held(&pair);
+    assert!(busy.iter().all(|&held| held > 100_000), "kept for the next burst: {busy:?}");
+    burst(&mut pair);
+    assert_eq!(held(&pair), busy, "and used by it");
+    pair.steps(600);
+    let rest = held(&pair);
+    assert!(rest.iter().all(|&held| held < 2_000), "given back at rest: {rest:?}");
+    let used = View { level: Level::Used, ..View::UNSHARED };
+    pair.sides.iter_mut().for_each(|side| side.allow(used));
+    burst(&mut pair);
+    let used = held(&pair);
+    assert!(used.iter().all(|&held| held < 8_000), "kept by nobody when the pool is half used: {used:?}");
+}
+
+#[test]
+fn many_at_once_are_the_same_messages_in_the_same_order_and_their_end_is_told_once_they_are_taken() {
+    let mut pair = Pair::new(Params::default(), 1);
+    let key = pair.sides[0].open(Lane::NORMAL, Order::Sequence).unwrap();
+    let message = |number: u32| Bytes::from(vec![number as u8; [0, 1, 32, 63, 64, 2_000, 5_000][number as usize % 7]]);
+    let all: Vec<_> = (0..700).map(message).collect();
+    let mut waiting: std::collections::VecDeque<_> = all.iter().cloned().collect();
+    let (mut got, mut theirs) = (Vec::new(), None);
+    for round in 0..10_000 {
+        while !waiting.is_empty() && pair.sides[0].send_many(key, &mut waiting, 10_000).is_ok() {}
+        if waiting.is_empty() {
+            let _ = pair.sides[0].finish(key);
+        }
+        pair.step(64 * 1024);
+        let theirs = *theirs.get_or_insert_with(|| pair.opened(1));
+        let before = got.len();
+        match pair.sides[1].recv_many(theirs, &mut got, 1 + round % 50, 20_000) {
+            Ok(count) => assert_eq!(got.len() - before, count),
+            Err(error) => {
+                assert_eq!((error, before), (RecvError::Ended, got.len()));
+                assert!(got == all, "{} of {} messages", got.len(), all.len());
+                return;
+            }
+        }
+    }
+    panic!("{} of {} messages", got.len(), all.len());
 }

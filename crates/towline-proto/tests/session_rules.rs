@@ -5,7 +5,7 @@ mod sessions;
 use sessions::Bare;
 use towline_proto::ids::Lane;
 use towline_proto::limits::MAX_MAX_MESSAGE_BYTES;
-use towline_proto::session::{EndReason, Event, OpenError, Order, RecvError, SendError, Side, StreamKey};
+use towline_proto::session::{EndReason, Event, OpenError, Order, RecvError, SendError, Side, StreamKey, StreamState};
 use towline_proto::time::Instant;
 use towline_proto::wire::close::CloseCode;
 use towline_proto::wire::cursor::MAX_VARINT;
@@ -365,7 +365,7 @@ fn a_stream_known_only_by_a_higher_number_is_told_again_what_it_is() {
 fn a_peer_that_states_what_was_never_sent_is_refused() {
     let mut client = Bare::new(Side::Client, Params::default(), Params::default());
     let mut state = client.session.receive_state();
-    state.streams[1].contiguous_end = 1;
+    state.streams.push(StreamState { id: 1, contiguous_end: 1, ranges: Vec::new() });
     let violation = client.session.resume(Instant::ZERO, &state).unwrap_err();
     assert_eq!(violation.code, CloseCode::Protocol);
 }

@@ -46,6 +46,18 @@ pub struct Counts {
     pub marked: u64,
 }
 
+impl Counts {
+    /// What was offered and will never arrive.
+    pub const fn missing(&self) -> u64 {
+        self.lost + self.overflowed + self.too_large + self.while_down
+    }
+
+    /// What waits, is being sent or is on its way.
+    pub const fn in_flight(&self) -> u64 {
+        self.offered + self.duplicated - self.missing() - self.delivered
+    }
+}
+
 /// One direction of a link: a queue, a sender of a certain rate, and the way behind it.
 ///
 /// Its law: [`Line::offer`] packets, then ask [`Line::next_at`], and at that time (or later) take what has arrived with

@@ -40,7 +40,7 @@
 //! protocol itself is pure and lives in `towline-proto`.
 //!
 //! **Without a session.** A protocol of your own over any byte stream needs only a [`connection`] with a [`codec`], and
-//! perhaps [`filter`]s, [`tls`] and a [`listen`]er. Its page has a client; this is a server:
+//! perhaps [`filter`]s, [`tls`], and a [`listen`]er or [`tcp`]. Its page has a client; this is a server:
 //!
 //! ```no_run
 //! use std::ops::ControlFlow;
@@ -81,6 +81,7 @@ pub mod mail;
 pub mod pump;
 pub mod server;
 pub mod session;
+pub mod tcp;
 pub mod ticket;
 pub mod tls;
 pub mod transport;

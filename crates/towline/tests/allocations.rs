@@ -1,19 +1,30 @@
-//! A busy connection allocates nothing for a message, in either direction; a unary call over one allocates once.
+//! A busy connection allocates nothing for a message, in either direction; a unary call over one allocates once. An idle
+//! session holds little.
 
 use std::array::TryFromSliceError;
 use std::future::poll_fn;
 use std::ops::ControlFlow;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use towline::Identity;
 use towline::call::direct::{self, CallItem, DirectCaller, DirectConfig, NoAnswer, PacketCodec, each};
 use towline::codec::{Content, LengthPrefixed};
 use towline::connection::{Connection, ConnectionConfig, Reactor, Replies, Sender};
+use towline::tls::{Acceptor, Connector};
+use towline::transport::memory;
+use towline::{Client, ClientConfig, Lane, Plugin, Server, Session};
 
 /// Rounds in which the buffers must have come to their size.
 const ROUNDS_MAX: usize = 30;
+
+/// A message's bytes: from none to more than a read, a record or a socket's buffer takes.
+const SIZES: [usize; 5] = [0, 32, 1_024, 4_096, 65_536];
 
 const CODEC: LengthPrefixed = LengthPrefixed::u32(1 << 20);
 
@@ -59,30 +70,51 @@ async fn tcp_pair() -> (TcpStream, TcpStream) {
 #[test]
 fn a_message_costs_no_allocation_in_steady_state() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    for size in [0, 32, 1_024, 4_096, 65_536] {
-        let message = Bytes::from(vec![7; size]);
+    for size in SIZES {
         let (near, far) = runtime.block_on(tcp_pair());
-        let config = ConnectionConfig::default();
-        let (sender, near) = Connection::new(near, CODEC, Answer(0, false), config);
-        let far = Connection::answering(far, CODEC, Answer(0, true), config);
-        let mut both = pin!(async { tokio::join!(near, far) });
-        // The buffers grow to their size first, as they do once in a connection's life; from then on there is nothing.
-        let mut quiet_rounds = 0;
-        for round in 0..ROUNDS_MAX {
-            let counted = allocation_counter::measure(|| {
-                runtime.block_on(exchange(&sender, &message, 10_000, both.as_mut()));
-            });
-            println!(
-                "{size} bytes, round {round}: {} allocations for 10,000 messages and answers",
-                counted.count_total
-            );
-            quiet_rounds = if counted.count_total == 0 { quiet_rounds + 1 } else { 0 };
-            if quiet_rounds == 3 {
-                break;
-            }
-        }
-        assert_eq!(quiet_rounds, 3, "{size} bytes: three rounds of 10,000 messages without an allocation");
+        come_to_no_allocation(&runtime, size, near, far);
     }
+}
+
+#[test]
+fn a_message_over_tls_costs_no_allocation_in_steady_state() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (client, server) = (Identity::generate(), Identity::generate());
+    let acceptor = Acceptor::with_identity(&server, b"test/1").unwrap();
+    let connector = Connector::to_key(&client, server.key_hash(), b"test/1").unwrap();
+    for size in SIZES {
+        let (near, far) = runtime.block_on(async {
+            let (near, far) = tcp_pair().await;
+            tokio::try_join!(connector.connect(near), acceptor.accept(far)).unwrap()
+        });
+        come_to_no_allocation(&runtime, size, near, far);
+    }
+}
+
+/// Lets two ends exchange messages of this size until three rounds in a row allocate nothing.
+fn come_to_no_allocation<S>(runtime: &tokio::runtime::Runtime, size: usize, near: S, far: S)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let message = Bytes::from(vec![7; size]);
+    let config = ConnectionConfig::default();
+    let (sender, near) = Connection::new(near, CODEC, Answer(0, false), config);
+    let far = Connection::answering(far, CODEC, Answer(0, true), config);
+    let mut both = pin!(async { tokio::join!(near, far) });
+    // The buffers grow to their size first, as they do once in a connection's life; from then on there is nothing.
+    let mut quiet_rounds = 0;
+    for round in 0..ROUNDS_MAX {
+        let counted = allocation_counter::measure(|| {
+            runtime.block_on(exchange(&sender, &message, 10_000, both.as_mut()));
+        });
+        let count = counted.count_total;
+        println!("{size} bytes, round {round}: {count} allocations for 10,000 messages and answers");
+        quiet_rounds = if count == 0 { quiet_rounds + 1 } else { 0 };
+        if quiet_rounds == 3 {
+            break;
+        }
+    }
+    assert_eq!(quiet_rounds, 3, "{size} bytes: three rounds of 10,000 messages without an allocation");
 }
 
 /// An item that is a number.
@@ -145,4 +177,51 @@ fn a_unary_call_costs_one_allocation_in_steady_state() {
         }
     }
     panic!("{fewest} allocations for {CALLS} calls");
+}
+
+/// Says a word there and back, as the idle suite of the bench does.
+struct Word;
+
+impl Plugin for Word {
+    async fn session(&self, session: Session) {
+        while let Ok(message) = session.recv(Lane::NORMAL).await {
+            if session.send(Lane::NORMAL, message).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+#[test]
+fn an_idle_session_holds_little_on_both_sides_together() {
+    const PAIRS: u32 = 20;
+    /// Both sides of one session, its TLS and its transport in memory included, in bytes: 31,600 were measured.
+    const MOST: i64 = 34_000;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    let identity = Arc::new(Identity::generate());
+    let (dialer, listener) = memory();
+    let server = Server::builder(identity.clone()).listen_in_memory(listener);
+    let server = runtime.block_on(server.serve(Word)).unwrap();
+    let client = Client::in_memory(identity.clone(), identity.key_hash(), dialer, ClientConfig::default());
+    let open = async || {
+        let session = client.connect().await.unwrap();
+        session.send(Lane::NORMAL, "a word").await.unwrap();
+        session.recv(Lane::NORMAL).await.unwrap();
+        session
+    };
+    // What all share is there before it is counted.
+    let first = runtime.block_on(open());
+    let mut sessions = Vec::with_capacity(PAIRS as usize);
+    let counted = allocation_counter::measure(|| {
+        runtime.block_on(async {
+            for _ in 0..PAIRS {
+                sessions.push(open().await);
+            }
+            tokio::time::sleep(Duration::from_secs(10)).await;
+        });
+    });
+    let each = counted.bytes_current / i64::from(PAIRS);
+    println!("{each} bytes for both sides of an idle session");
+    assert!(each <= MOST, "{each} bytes for both sides of an idle session");
+    drop((first, server));
 }

@@ -17,6 +17,7 @@
 
 use super::Code;
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
 /// How many calls each side may have open, by default. What is over it is refused with `resource-exhausted`.
 pub const DEFAULT_MAX_CALLS: usize = 1_024;
@@ -126,14 +127,40 @@ pub struct Exchange<S = ()> {
     peer_open: usize,
     max_calls: usize,
     window: u64,
-    calls: HashMap<u64, Call<S>>,
+    calls: HashMap<u64, Call<S>, BuildHasherDefault<IdHasher>>,
+}
+
+/// Spreads ids, which are a sequence, for one multiplication. A peer that chose its ids so that all fall together would
+/// make one lookup pass over as many calls as are open at most, and those are bounded; a keyed hash would cost every call
+/// more than the rest of its bookkeeping.
+#[derive(Clone, Copy, Debug, Default)]
+struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        // Not used for ids, and right for all else.
+        bytes.iter().for_each(|&byte| self.write_u64(self.0 ^ u64::from(byte)));
+    }
+
+    #[inline]
+    fn write_u64(&mut self, id: u64) {
+        /// 2^64 divided by the golden ratio: neighbours fall far apart.
+        const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+        let product = id.wrapping_mul(SPREAD);
+        // The table takes its place from the low bits, which a product leaves poor, and a tag from the high ones.
+        self.0 = product ^ (product >> 32);
+    }
 }
 
 impl<S> Exchange<S> {
     /// For the side that connected, or the other, with both sides' agreed bounds.
     pub fn new(connected: bool, max_calls: usize, window_bytes: u64) -> Self {
         let (next, peer_next) = if connected { (0, 1) } else { (1, 0) };
-        Self { next, peer_next, own_open: 0, peer_open: 0, max_calls, window: window_bytes, calls: HashMap::new() }
+        Self { next, peer_next, own_open: 0, peer_open: 0, max_calls, window: window_bytes, calls: HashMap::default() }
     }
 
     /// How many calls are open, both sides' together.
@@ -205,11 +232,10 @@ impl<S> Exchange<S> {
         self.known(id).is_some_and(|call| call.sends.open)
     }
 
-    /// An item of `bytes` is sent; [`Exchange::may_send`] was asked.
-    pub fn sent(&mut self, id: CallId, bytes: u64) {
-        if let Some(call) = self.known_mut(id) {
-            call.sends.bytes += bytes;
-        }
+    /// Sends an item of `bytes` if that may be; whether it does.
+    pub fn send(&mut self, id: CallId, bytes: u64) -> bool {
+        let call = self.known_mut(id).filter(|call| call.sends.may_begin_one());
+        call.map(|call| call.sends.bytes += bytes).is_some()
     }
 
     /// The caller sends no more.
@@ -221,17 +247,23 @@ impl<S> Exchange<S> {
 
     /// This side says no more and hears no more: it has answered, or gives the call up. Says whether the call was open.
     pub fn close(&mut self, id: CallId) -> bool {
-        let own = self.is_own(id.0);
         let Some(call) = self.known_mut(id) else { return false };
         call.over = true;
-        *(if own { &mut self.own_open } else { &mut self.peer_open }) -= 1;
+        self.count_closed(self.is_own(id.0));
         true
+    }
+
+    fn count_closed(&mut self, own: bool) {
+        *(if own { &mut self.own_open } else { &mut self.peer_open }) -= 1;
     }
 
     /// Closes the call if it is open, and gives its slot back.
     pub fn forget(&mut self, id: CallId) -> Option<S> {
-        self.close(id);
-        self.calls.remove(&id.0).map(|call| call.slot)
+        let call = self.calls.remove(&id.0)?;
+        if !call.over {
+            self.count_closed(self.is_own(id.0));
+        }
+        Some(call.slot)
     }
 
     /// The connection is over, and every call with it.

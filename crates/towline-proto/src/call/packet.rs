@@ -56,6 +56,7 @@ pub enum Part<M> {
 
 impl<M> Part<M> {
     /// The same to the machine that decides.
+    #[inline]
     pub fn step(&self) -> Step {
         match self {
             Self::Begin { ends, .. } => Step::Begin { ends: *ends },
@@ -127,6 +128,7 @@ impl<'a> Packet<&'a [u8]> {
     ///
     /// # Errors
     /// [`DecodeError`].
+    #[inline]
     pub fn decode(bytes: &'a [u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(bytes);
         let kind = reader.byte("kind of packet")?;

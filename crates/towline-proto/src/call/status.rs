@@ -114,3 +114,14 @@ impl From<Code> for Status {
         Self::new(code, "")
     }
 }
+
+/// What layers around a handler bring: a status in a box comes out as it went in, any other error is
+/// [`Code::Unknown`] with its text.
+impl From<Box<dyn core::error::Error + Send + Sync>> for Status {
+    fn from(error: Box<dyn core::error::Error + Send + Sync>) -> Self {
+        match error.downcast::<Self>() {
+            Ok(status) => *status,
+            Err(other) => Self::new(Code::Unknown, other.to_string()),
+        }
+    }
+}

@@ -7,6 +7,7 @@ enum Op {
     WriteAhead(u8, Vec<u8>),
     Advance(u16),
     Truncate(u16),
+    Fit(u16),
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -16,6 +17,7 @@ fn op() -> impl Strategy<Value = Op> {
         (any::<u8>(), bytes()).prop_map(|(gap, b)| Op::WriteAhead(gap, b)),
         any::<u16>().prop_map(Op::Advance),
         any::<u16>().prop_map(Op::Truncate),
+        any::<u16>().prop_map(Op::Fit),
     ]
 }
 
@@ -72,6 +74,10 @@ proptest! {
                     naive.bytes.split_off(&to);
                     ring.truncate(to);
                 }
+                Op::Fit(keep) => {
+                    ring.fit(usize::from(keep));
+                    prop_assert!(ring.capacity() <= usize::from(keep).max(4 * ring.len()).max(256));
+                }
             }
             naive.check(&ring);
         }
@@ -79,12 +85,21 @@ proptest! {
 }
 
 #[test]
-fn an_empty_ring_gives_back_what_a_burst_needed() {
+fn a_ring_keeps_its_memory_until_it_is_to_fit() {
     let mut ring = Ring::new();
     assert_eq!(ring.capacity(), 0);
     ring.append(&[1; 100_000]);
     assert!(ring.capacity() >= 100_000);
+    ring.advance(99_000);
+    ring.fit(200_000);
+    assert_eq!(ring.capacity(), 1 << 17, "kept");
+    ring.fit(4_096);
+    assert_eq!(ring.capacity(), 2_048, "as much free as used");
+    assert_eq!(ring.slices(99_000, 100_000).0.len() + ring.slices(99_000, 100_000).1.len(), 1_000);
     ring.advance(100_000);
+    ring.fit(4_096);
+    assert_eq!(ring.capacity(), 2_048, "kept");
+    ring.fit(0);
     assert_eq!(ring.capacity(), 0);
     ring.append(b"x");
     assert_eq!(ring.slices(100_000, 100_001).0, b"x");

@@ -132,6 +132,7 @@ impl Session {
         data: Data,
     ) -> Result<(), Violation> {
         let Some(key) = self.find(id, open)? else { return Ok(()) };
+        self.works(now);
         let Some(stream) = self.streams.get_mut(key) else { return Ok(()) };
         let grown = stream.recv.take(now, offset, bytes, data)?;
         self.recv_credit.take(grown)?;

@@ -1,6 +1,6 @@
 //! What the application asks of its streams.
 
-use super::credit::lane_keeps;
+use super::credit::{LANES_KEEP_MAX_BYTES, lane_keeps};
 use super::events::{Event, Mark, OpenError, Order, RecvError, SendError, StreamKey};
 use super::pool::Level;
 use super::send::{Ending, SendHalf};
@@ -9,6 +9,7 @@ use crate::ids::Lane;
 use crate::link::StreamRef;
 use crate::wire::frame::Open;
 use bytes::Bytes;
+use std::collections::VecDeque;
 
 impl Session {
     /// Opens a stream. The peer sees it with its first frame.
@@ -43,6 +44,35 @@ impl Session {
         let (mark, grown) = (Mark(half.end()), half.allocated() - before);
         self.took(stream.0, size, grown);
         Ok(mark)
+    }
+
+    /// Takes whole messages off the front, as many as there is credit for, up to `at_most` bytes but at least one; says how
+    /// many bytes of the stream they took.
+    ///
+    /// # Errors
+    /// What [`Session::send`] would say of the first; then nothing was taken.
+    pub fn send_many(
+        &mut self,
+        stream: StreamKey,
+        messages: &mut VecDeque<Bytes>,
+        at_most: u64,
+    ) -> Result<u64, SendError> {
+        let Some(first) = messages.front() else { return Ok(0) };
+        self.fits(stream, first.len())?;
+        let least = SendHalf::size_of(first.len());
+        let room = self.room(stream.0)?.min(at_most).max(least);
+        let half = &mut self.streams.get_mut(stream.0).ok_or(SendError::Closed)?.send;
+        let (before, begin) = (half.allocated(), half.end());
+        let fits = |half: &SendHalf, message: &Bytes| {
+            let end = half.end() - begin + SendHalf::size_of(message.len());
+            message.len() as u64 <= self.peer.max_message && end <= room
+        };
+        while let Some(message) = messages.pop_front_if(|message| fits(half, message)) {
+            half.push_message(&message, &mut self.scratch);
+        }
+        let (size, grown) = (half.end() - begin, half.allocated() - before);
+        self.took(stream.0, size, grown);
+        Ok(size)
     }
 
     /// Whether a message of so many bytes would be taken now; if it waits for credit, the peer hears of the need.
@@ -94,9 +124,12 @@ impl Session {
         }
         let half = &self.streams.get(key).ok_or(SendError::Closed)?.send;
         half.check_open()?;
+        let own = half.limit.saturating_sub(half.end());
+        if own <= self.send_credit.granted(LANES_KEEP_MAX_BYTES) {
+            return Ok(own);
+        }
         let others = self.lanes.iter().filter(|&&lane| lane != key).filter_map(|&lane| self.streams.get(lane));
         let keep = others.map(|lane| lane_keeps(lane.send.limit, lane.send.end())).sum();
-        let own = half.limit.saturating_sub(half.end());
         Ok(own.min(self.send_credit.granted(keep)))
     }
 
@@ -167,9 +200,11 @@ impl Session {
 
     /// Changes a stream's outgoing direction so that it may hold less, and counts that.
     pub(super) fn let_go<R>(&mut self, key: StreamRef, change: impl FnOnce(&mut SendHalf) -> R) -> Option<R> {
+        let keep = self.kept();
         let half = &mut self.streams.get_mut(key)?.send;
         let before = half.unconfirmed();
         let result = change(half);
+        half.fit(keep);
         let less = before - half.unconfirmed();
         if self.send_credit.let_go(less) {
             self.wake_waiting();
@@ -204,6 +239,7 @@ impl Session {
             // A stream that never said a word needs no goodbye.
             if !numbered {
                 self.streams.remove(stream.0);
+                self.events.push_back(Event::Openable);
             } else {
                 self.queue_control(stream.0);
             }
@@ -230,8 +266,33 @@ impl Session {
     /// # Errors
     /// [`RecvError`]: there will be no more.
     pub fn recv(&mut self, stream: StreamKey) -> Result<Option<Bytes>, RecvError> {
+        if self.streams.is_unused_lane(stream.0) {
+            return Ok(None);
+        }
         let max = self.local.max_message;
         let got = self.streams.get_mut(stream.0).ok_or(RecvError::Closed)?.recv.recv(max);
+        self.after_read(stream.0);
+        got
+    }
+
+    /// Appends the next whole messages to `messages`, at most `count` and about `at_most` bytes of them, and says how many
+    /// that were; 0: nothing yet. Small ones share their memory.
+    ///
+    /// # Errors
+    /// [`RecvError`]: there will be no more.
+    pub fn recv_many(
+        &mut self,
+        stream: StreamKey,
+        messages: &mut Vec<Bytes>,
+        count: usize,
+        at_most: usize,
+    ) -> Result<usize, RecvError> {
+        if self.streams.is_unused_lane(stream.0) {
+            return Ok(0);
+        }
+        let max = self.local.max_message;
+        let half = &mut self.streams.get_mut(stream.0).ok_or(RecvError::Closed)?.recv;
+        let got = half.recv_many(max, messages, count, at_most);
         self.after_read(stream.0);
         got
     }
@@ -247,6 +308,10 @@ impl Session {
     }
 
     fn after_read(&mut self, key: StreamRef) {
+        let keep = self.kept();
+        if let Some(stream) = self.streams.get_mut(key) {
+            stream.recv.fit(keep);
+        }
         self.renew_credit(key);
         self.settle(key);
     }

@@ -44,6 +44,11 @@ impl SendCredit {
         self.held
     }
 
+    /// How much was taken and is held no more.
+    pub(super) const fn confirmed(&self) -> u64 {
+        self.used.saturating_sub(self.held)
+    }
+
     pub(super) const fn took(&mut self, size: u64) {
         self.used += size;
         self.held += size;
@@ -74,6 +79,9 @@ impl SendCredit {
     }
 }
 
+/// The most that all lanes' permanent streams keep of their own together, in bytes.
+pub(super) const LANES_KEEP_MAX_BYTES: u64 = Lane::COUNT as u64 * LANE_CREDIT_BYTES;
+
 /// What a lane's permanent stream keeps of its own.
 pub(super) fn lane_keeps(limit: u64, end: u64) -> u64 {
     limit.saturating_sub(end).min(LANE_CREDIT_BYTES)
@@ -99,6 +107,10 @@ impl RecvCredit {
 
     pub(super) const fn limit(&self) -> u64 {
         self.limit
+    }
+
+    pub(super) const fn used(&self) -> u64 {
+        self.used
     }
 
     /// # Errors

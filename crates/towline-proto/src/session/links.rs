@@ -26,12 +26,13 @@ impl Frames for Session {
             Frame::Reserved { kind, body: &[] }.encode(out);
             return Some(FrameRef { stream: StreamRef::NONE, item: Item::Grease });
         }
-        let filled = self.fill_control(now, out).or_else(|| self.fill_bytes(room, out));
+        let filled = self.fill_control(now, out).or_else(|| self.fill_bytes(now, room, out));
         filled.or_else(|| self.fill_close(out))
     }
 
-    fn confirmed(&mut self, _: Instant, _: LinkId, frame: FrameRef) {
+    fn confirmed(&mut self, now: Instant, _: LinkId, frame: FrameRef) {
         let key = frame.stream;
+        self.works(now);
         let Some(stream) = self.streams.get_mut(key) else { return };
         stream.open_known = true;
         match (frame.item, stream.send.ending) {
@@ -116,7 +117,8 @@ impl Session {
         None
     }
 
-    fn fill_bytes(&mut self, room: usize, out: &mut Vec<u8>) -> Option<FrameRef> {
+    fn fill_bytes(&mut self, now: Instant, room: usize, out: &mut Vec<u8>) -> Option<FrameRef> {
+        self.works(now);
         while let Some((lane, key)) = self.schedule.pop() {
             let numbered = self.number(key);
             let Some(stream) = self.streams.get_mut(key) else { continue };
@@ -147,7 +149,7 @@ impl Session {
 
     /// The stream's number, given now if it has none, and `open` as long as the peer may not know it.
     fn number(&mut self, key: StreamRef) -> Option<(u64, Option<Open>)> {
-        if self.streams.get(key)?.id.is_none() {
+        if self.streams.get_mut(key)?.id.is_none() {
             self.streams.assign_id(key);
         }
         let stream = self.streams.get(key)?;

@@ -15,6 +15,7 @@ mod links;
 mod pace;
 pub mod pool;
 mod receive;
+mod rest;
 mod resume;
 mod schedule;
 mod send;
@@ -33,6 +34,7 @@ use crate::wire::hello::Params;
 use bytes::Bytes;
 use credit::{RecvCredit, SendCredit};
 use receive::RecvHalf;
+use rest::Work;
 use schedule::Schedule;
 use send::{Ending, SendHalf};
 use share::Share;
@@ -74,6 +76,7 @@ pub struct Session {
     links: Vec<Link>,
     next_link: u32,
     kept_until: Option<Instant>,
+    work: Option<Work>,
     phase: Phase,
     scratch: Vec<u8>,
     sent_bytes: u64,
@@ -83,13 +86,8 @@ pub struct Session {
 impl Session {
     /// A session as the two hellos agreed on it.
     pub fn new(side: Side, id: SessionId, local: Params, peer: Params) -> Self {
-        let mut streams = Streams::new(side, peer.max_streams, local.max_streams);
-        let lanes = core::array::from_fn(|lane| {
-            let open = Open { lane: Lane(lane as u8), as_complete: false };
-            let mut stream = new_stream(&local, &peer, Some(lane as u64), Some(open), true);
-            stream.open_known = true;
-            streams.insert(stream)
-        });
+        let unused_lane = Stream { open_known: true, ..new_stream(&local, &peer, None, None, true) };
+        let (streams, lanes) = Streams::new(side, peer.max_streams, local.max_streams, unused_lane);
         Self {
             id,
             streams,
@@ -104,6 +102,7 @@ impl Session {
             links: Vec::new(),
             next_link: 0,
             kept_until: None,
+            work: None,
             phase: Phase::Open,
             scratch: Vec::new(),
             sent_bytes: 0,
@@ -139,8 +138,9 @@ impl Session {
     }
 
     /// When [`Session::handle_timeout`] has something to do.
-    pub const fn poll_timeout(&self) -> Option<Instant> {
-        self.kept_until
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let look = self.work.map(|work| work.look_at);
+        self.kept_until.into_iter().chain(look).min()
     }
 
     /// Time has passed.
@@ -148,6 +148,7 @@ impl Session {
         if self.kept_until.is_some_and(|until| until <= now) {
             self.end(EndReason::ResumeTimeOver);
         }
+        self.look_for_rest(now);
     }
 
     /// Whether a link that polls now would get something.
@@ -214,6 +215,7 @@ impl Session {
         if self.phase != Phase::Ended {
             self.phase = Phase::Ended;
             self.kept_until = None;
+            self.rest();
             self.events.push_back(Event::Ended(reason));
         }
     }

@@ -3,7 +3,7 @@
 use crate::time::{Duration, Instant};
 
 /// What was measured of one incoming direction.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Pace {
     /// The limit that the peer was last told.
     told: u64,

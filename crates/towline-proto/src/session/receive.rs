@@ -18,6 +18,10 @@ const WINDOW_MAX_BYTES: u64 = 16 * 1024 * 1024;
 /// The most raw bytes that one `read` hands out.
 const READ_MAX_BYTES: u64 = 64 * 1024;
 
+/// Small messages received together lie in one allocation of up to this, in bytes: so much at most is kept by one of them
+/// that is kept alone.
+const SHARED_MAX_BYTES: u64 = 4 * 1024;
+
 /// How far this direction is on its way to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ending {
@@ -52,7 +56,7 @@ pub(super) struct Renewal {
     pub(super) lacks: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct RecvHalf {
     ring: Ring,
     /// Everything below has arrived; `beyond` are the parts above it.
@@ -108,6 +112,14 @@ impl RecvHalf {
     pub(super) fn held(&self) -> usize {
         let records = self.complete.capacity() * size_of::<(u64, u64)>();
         self.ring.capacity() + records + self.beyond.held() + self.noted.held() + self.handed_out.held()
+    }
+
+    /// Gives memory back that is not needed, down to a ring of `keep` bytes; all that is spare, for 0.
+    pub(super) fn fit(&mut self, keep: usize) {
+        self.ring.fit(keep);
+        if keep == 0 {
+            self.complete.shrink_to_fit();
+        }
     }
 
     pub(super) fn unread(&self) -> u64 {
@@ -271,6 +283,72 @@ impl RecvHalf {
             self.ring.advance(end);
         }
         Ok(Some(message.into()))
+    }
+
+    /// Appends whole messages that are here to `messages`, at most `count` and about `at_most` bytes of them; how many.
+    pub(super) fn recv_many(
+        &mut self,
+        max_message: u64,
+        messages: &mut Vec<Bytes>,
+        count: usize,
+        at_most: usize,
+    ) -> Result<usize, RecvError> {
+        let begin = messages.len();
+        let mut bytes = 0;
+        while messages.len() - begin < count && bytes < at_most {
+            if self.recv_run(max_message, messages, count - (messages.len() - begin), &mut bytes) {
+                continue;
+            }
+            // The end, or what is no message, is told to whoever asks when nothing is before it.
+            if messages.len() > begin && !self.has_message(max_message) {
+                break;
+            }
+            let Some(message) = self.recv(max_message)? else { break };
+            bytes += message.len();
+            messages.push(message);
+        }
+        Ok(messages.len() - begin)
+    }
+
+    fn has_message(&mut self, max_message: u64) -> bool {
+        if self.as_complete {
+            return !self.complete.is_empty();
+        }
+        self.next_in_sequence(max_message).is_ok_and(|found| found.is_some())
+    }
+
+    /// Takes small messages that lie together in one copy; says whether there was one.
+    fn recv_run(&mut self, max_message: u64, messages: &mut Vec<Bytes>, count: usize, bytes: &mut usize) -> bool {
+        if self.as_complete {
+            return false;
+        }
+        let (start, mut end) = (self.ring.base(), self.ring.base());
+        let stop = self.contiguous.min(start + SHARED_MAX_BYTES);
+        let mut ends = 0;
+        while ends < count
+            && let Some((len, prefix)) = self.ring.varint_at(end, stop)
+            && len <= max_message
+            && end + prefix + len <= stop
+        {
+            end += prefix + len;
+            ends += 1;
+        }
+        if ends < 2 {
+            return false;
+        }
+        let mut run = Vec::with_capacity((end - start) as usize);
+        self.ring.copy_to(start, end, &mut run);
+        let run = Bytes::from(run);
+        let mut reader = Reader::new(&run);
+        while let Ok(len) = reader.varint("message")
+            && reader.take(len as usize, "message").is_ok()
+        {
+            let position = reader.position();
+            messages.push(run.slice(position - len as usize..position));
+        }
+        *bytes += run.len();
+        self.ring.advance(end);
+        true
     }
 
     fn next_in_sequence(&mut self, max_message: u64) -> Result<Option<(u64, u64)>, RecvError> {

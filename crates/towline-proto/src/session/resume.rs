@@ -28,6 +28,10 @@ impl Session {
     /// It claims what was never sent: it is not our peer's memory.
     pub fn resume(&mut self, now: Instant, peer: &ReceiveState) -> Result<(), Violation> {
         let _ = now;
+        // What is said of a lane that nobody used here yet is judged like the rest.
+        for stated in peer.streams.iter().filter(|stated| stated.id < self.lanes.len() as u64) {
+            self.streams.get_mut(self.lanes[stated.id as usize]);
+        }
         let known: Vec<(u64, StreamRef)> = self.streams.by_id().collect();
         for (id, key) in known {
             let stated = peer.streams.binary_search_by_key(&id, |stream| stream.id).ok().map(|at| &peer.streams[at]);

@@ -46,7 +46,7 @@ pub(super) enum Ending {
     },
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct SendHalf {
     ring: Ring,
     segments: VecDeque<Segment>,
@@ -112,6 +112,15 @@ impl SendHalf {
     /// How many bytes may be taken if memory may grow by so many.
     pub(super) const fn room_within(&self, grow: u64) -> u64 {
         self.ring.room_within(grow)
+    }
+
+    /// Gives memory back that is not needed, down to a ring of `keep` bytes; all that is spare, for 0.
+    pub(super) fn fit(&mut self, keep: usize) {
+        self.ring.fit(keep);
+        if keep == 0 {
+            self.segments.shrink_to_fit();
+            self.watched.shrink_to_fit();
+        }
     }
 
     /// How many bytes its ring has allocated.

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 pub(super) const FIRST_ID: u64 = Lane::COUNT as u64;
 
 /// One stream, both directions.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Stream {
     /// None until the first frame is pulled.
     pub(super) id: Option<u64>,
@@ -47,6 +47,11 @@ impl Stream {
     }
 }
 
+/// A lane's permanent stream is never removed, so that its place has one tenant only.
+const fn is_lane(key: StreamRef) -> bool {
+    key.index < Lane::COUNT as u32 && key.tenant == 0
+}
+
 #[derive(Debug, Default)]
 struct Slot {
     tenant: u32,
@@ -74,13 +79,21 @@ pub(super) struct Streams {
     /// What all streams take together, but for those that changed since it was last asked for.
     usage: Usage,
     changed: Vec<u32>,
+    /// What a lane's permanent stream is before its first use: few sessions use many of them.
+    unused_lane: Box<Stream>,
 }
 
 impl Streams {
-    pub(super) fn new(side: Side, may_open: u64, peer_may_open: u64) -> Self {
-        Self {
+    /// With the lanes' permanent streams, which take the first places.
+    pub(super) fn new(
+        side: Side,
+        may_open: u64,
+        peer_may_open: u64,
+        unused_lane: Stream,
+    ) -> (Self, [StreamRef; Lane::COUNT]) {
+        let streams = Self {
             side,
-            slots: Vec::new(),
+            slots: Vec::from_iter((0..Lane::COUNT).map(|_| Slot::default())),
             free: Vec::new(),
             ids: BTreeMap::new(),
             numbered: [0; 2],
@@ -88,10 +101,17 @@ impl Streams {
             may_open,
             peer_may_open,
             peer_credit_due: false,
-            count: 0,
+            count: Lane::COUNT,
             usage: Usage::default(),
             changed: Vec::new(),
-        }
+            unused_lane: Box::new(unused_lane),
+        };
+        (streams, core::array::from_fn(|lane| StreamRef { index: lane as u32, tenant: 0 }))
+    }
+
+    /// Gives memory back that nothing needs now.
+    pub(super) fn fit(&mut self) {
+        self.changed.shrink_to_fit();
     }
 
     /// What all streams take together. It costs what changed since it was last asked for, not what there is.
@@ -104,6 +124,11 @@ impl Streams {
             self.usage.held = self.usage.held - before.held + now.held;
             self.usage.promised = self.usage.promised - before.promised + now.promised;
         }
+        self.usage
+    }
+
+    /// What [`Streams::usage`] last said.
+    pub(super) const fn last_usage(&self) -> Usage {
         self.usage
     }
 
@@ -130,13 +155,25 @@ impl Streams {
         key
     }
 
+    /// Whether nothing was sent or received on a lane's permanent stream yet.
+    pub(super) fn is_unused_lane(&self, key: StreamRef) -> bool {
+        is_lane(key) && self.slots.get(key.index as usize).is_some_and(|slot| slot.stream.is_none())
+    }
+
     pub(super) fn get(&self, key: StreamRef) -> Option<&Stream> {
-        self.slots.get(key.index as usize).filter(|slot| slot.tenant == key.tenant)?.stream.as_deref()
+        let slot = self.slots.get(key.index as usize).filter(|slot| slot.tenant == key.tenant)?;
+        slot.stream.as_deref().or_else(|| is_lane(key).then_some(&*self.unused_lane))
     }
 
     pub(super) fn get_mut(&mut self, key: StreamRef) -> Option<&mut Stream> {
         let slot = self.slots.get_mut(key.index as usize).filter(|slot| slot.tenant == key.tenant)?;
         Self::note_change(slot, key.index, &mut self.changed);
+        if slot.stream.is_none() && is_lane(key) {
+            let open = Open { lane: Lane(key.index as u8), as_complete: false };
+            let lane = Stream { id: Some(key.index.into()), open: Some(open), ..(*self.unused_lane).clone() };
+            slot.stream = Some(Box::new(lane));
+            self.ids.insert(key.index.into(), key);
+        }
         slot.stream.as_deref_mut()
     }
 

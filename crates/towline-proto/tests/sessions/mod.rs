@@ -58,6 +58,7 @@ impl Pair {
     /// One step of time on every wire, each moving at most about `room` bytes; says whether a wire was cut.
     pub fn step(&mut self, room: usize) -> bool {
         self.now += Duration::from_millis(1);
+        self.sides.iter_mut().for_each(|side| side.handle_timeout(self.now));
         for wire in &mut self.wires {
             for from in 0..2 {
                 let to = 1 - from;

@@ -81,7 +81,7 @@ fn without_impairment_every_packet_arrives_after_exactly_the_delay() {
 
 #[test]
 fn the_rate_is_kept_to_a_thousandth_from_a_slow_line_to_a_fast_one() {
-    for rate in [64_000, 1_000_000, 77_777_777, 400_000_000, 9_999_999_999, 100_000_000_000] {
+    for rate in [64_000, 1_000_000, 77_777_777, 400_000_000, 9_999_999_999, 70_000_000_000] {
         let conditions = Conditions { rate_bits_per_second: rate, ..Conditions::default() };
         let (arrived, _) = run(conditions, 1, 5_000, 1);
         let (first, last) = (arrived[0].0, arrived[arrived.len() - 1].0);

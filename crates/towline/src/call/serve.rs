@@ -112,14 +112,18 @@ async fn begin(session: Session, mut sink: Sink, mut receiving: RecvHalf) -> Opt
 }
 
 /// Runs a handler; a panic in it becomes its status.
-pub(super) async fn guarded<T>(handler: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
+async fn guarded<T>(handler: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
     let mut handler = pin!(handler);
     std::future::poll_fn(|cx| {
         // The handler is dropped after a panic and never polled again, so nothing broken is seen.
-        catch_unwind(AssertUnwindSafe(|| handler.as_mut().poll(cx)))
-            .unwrap_or_else(|_| Poll::Ready(Err(Status::new(Code::Internal, "the handler panicked"))))
+        catch_unwind(AssertUnwindSafe(|| handler.as_mut().poll(cx))).unwrap_or_else(|_| Poll::Ready(Err(panicked())))
     })
     .await
+}
+
+/// What a caller hears of a handler's panic.
+pub(super) fn panicked() -> Status {
+    Status::new(Code::Internal, "the handler panicked")
 }
 
 impl std::fmt::Debug for Incoming {

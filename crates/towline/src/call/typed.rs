@@ -190,38 +190,39 @@ impl Caller {
 /// # }
 /// ```
 /// The name behind `in` is a [`Content`](crate::codec::Content) with two parameters: what is read, what is written. On the
-/// wire a method is called `module/method`.
+/// wire a method is called `module/method`, unless they have other names there: `pub mod numbers in Json as "math.Numbers"`
+/// and `fn up_to(u32) -> stream u32 as "UpTo";` make it `math.Numbers/UpTo`.
 #[macro_export]
 macro_rules! service {
-    ($(#[$about:meta])* $vis:vis mod $name:ident in $format:ident { $($methods:tt)* }) => {
+    ($(#[$about:meta])* $vis:vis mod $name:ident in $($format:ident)::+ $(as $wire:literal)? { $($methods:tt)* }) => {
         $(#[$about])*
         $vis mod $name {
             #[allow(unused_imports, reason = "what the types of the methods are called where the service stands")]
             use super::*;
 
-            $crate::service!(@read $name $format [] $($methods)*);
+            $crate::service!(@read ($name $($wire)?) [$($format)::+] [] $($methods)*);
         }
     };
 
     // Each method in one form: its shape, what comes, what goes. The word `stream` tells the shape.
-    (@read $name:ident $format:ident [$($done:tt)*]
-        $(#[$about:meta])* fn $method:ident(stream $in:ty) -> stream $out:ty; $($rest:tt)*) => {
-        $crate::service!(@read $name $format [$($done)* { [$(#[$about])*] both $method ($in) ($out) }] $($rest)*);
+    (@read $service:tt $format:tt [$($done:tt)*]
+        $(#[$about:meta])* fn $method:ident(stream $in:ty) -> stream $out:ty $(as $wire:literal)?; $($rest:tt)*) => {
+        $crate::service!(@read $service $format [$($done)* { [$(#[$about])*] both ($method $($wire)?) ($in) ($out) }] $($rest)*);
     };
-    (@read $name:ident $format:ident [$($done:tt)*]
-        $(#[$about:meta])* fn $method:ident(stream $in:ty) -> $out:ty; $($rest:tt)*) => {
-        $crate::service!(@read $name $format [$($done)* { [$(#[$about])*] requests $method ($in) ($out) }] $($rest)*);
+    (@read $service:tt $format:tt [$($done:tt)*]
+        $(#[$about:meta])* fn $method:ident(stream $in:ty) -> $out:ty $(as $wire:literal)?; $($rest:tt)*) => {
+        $crate::service!(@read $service $format [$($done)* { [$(#[$about])*] requests ($method $($wire)?) ($in) ($out) }] $($rest)*);
     };
-    (@read $name:ident $format:ident [$($done:tt)*]
-        $(#[$about:meta])* fn $method:ident($in:ty) -> stream $out:ty; $($rest:tt)*) => {
-        $crate::service!(@read $name $format [$($done)* { [$(#[$about])*] replies $method ($in) ($out) }] $($rest)*);
+    (@read $service:tt $format:tt [$($done:tt)*]
+        $(#[$about:meta])* fn $method:ident($in:ty) -> stream $out:ty $(as $wire:literal)?; $($rest:tt)*) => {
+        $crate::service!(@read $service $format [$($done)* { [$(#[$about])*] replies ($method $($wire)?) ($in) ($out) }] $($rest)*);
     };
-    (@read $name:ident $format:ident [$($done:tt)*]
-        $(#[$about:meta])* fn $method:ident($in:ty) -> $out:ty; $($rest:tt)*) => {
-        $crate::service!(@read $name $format [$($done)* { [$(#[$about])*] unary $method ($in) ($out) }] $($rest)*);
+    (@read $service:tt $format:tt [$($done:tt)*]
+        $(#[$about:meta])* fn $method:ident($in:ty) -> $out:ty $(as $wire:literal)?; $($rest:tt)*) => {
+        $crate::service!(@read $service $format [$($done)* { [$(#[$about])*] unary ($method $($wire)?) ($in) ($out) }] $($rest)*);
     };
 
-    (@read $name:ident $format:ident [$({ [$($about:tt)*] $shape:ident $method:ident ($in:ty) ($out:ty) })*]) => {
+    (@read $service:tt $format:tt [$({ [$($about:tt)*] $shape:ident $method:tt ($in:ty) ($out:ty) })*]) => {
         /// What answers the calls.
         pub trait Handler: Send + Sync + 'static {
             $($crate::service!(@declare $format [$($about)*] $shape $method ($in) ($out));)*
@@ -237,7 +238,7 @@ macro_rules! service {
                 Self(caller)
             }
 
-            $($crate::service!(@call $name $format [$($about)*] $shape $method ($in) ($out));)*
+            $($crate::service!(@call $service $format [$($about)*] $shape $method ($in) ($out));)*
         }
 
         struct Answering<H>(H);
@@ -246,7 +247,7 @@ macro_rules! service {
             async fn call(&self, call: &mut $crate::call::Incoming) -> Result<(), $crate::call::Status> {
                 let $crate::call::Incoming { info, requests, replies, .. } = call;
                 match info.method.as_str() {
-                    $(concat!(stringify!($name), "/", stringify!($method)) => {
+                    $($crate::service!(@path $service $method) => {
                         $crate::service!(@answer $format $shape $method ($in) ($out) self.0, info, requests, replies)
                     })*
                     other => {
@@ -268,66 +269,73 @@ macro_rules! service {
         }
     };
 
-    (@declare $format:ident [$($about:tt)*] unary $method:ident ($in:ty) ($out:ty)) => {
+    // What a method is called on the wire; of each name there is the one in Rust and perhaps the one on the wire.
+    (@path $service:tt $method:tt) => {
+        concat!($crate::service!(@name $service), "/", $crate::service!(@name $method))
+    };
+    (@name ($name:ident)) => { stringify!($name) };
+    (@name ($name:ident $wire:literal)) => { $wire };
+
+    (@declare [$($format:tt)+] [$($about:tt)*] unary ($method:ident $($wire:literal)?) ($in:ty) ($out:ty)) => {
         $($about)*
         fn $method(&self, request: $in, info: &$crate::call::CallInfo)
             -> impl Future<Output = Result<$out, $crate::call::Status>> + Send;
     };
-    (@declare $format:ident [$($about:tt)*] replies $method:ident ($in:ty) ($out:ty)) => {
+    (@declare [$($format:tt)+] [$($about:tt)*] replies ($method:ident $($wire:literal)?) ($in:ty) ($out:ty)) => {
         $($about)*
-        fn $method(&self, request: $in, replies: $crate::call::TypedReplies<'_, $format<$in, $out>>, info: &$crate::call::CallInfo)
+        fn $method(&self, request: $in, replies: $crate::call::TypedReplies<'_, $($format)+<$in, $out>>, info: &$crate::call::CallInfo)
             -> impl Future<Output = Result<(), $crate::call::Status>> + Send;
     };
-    (@declare $format:ident [$($about:tt)*] requests $method:ident ($in:ty) ($out:ty)) => {
+    (@declare [$($format:tt)+] [$($about:tt)*] requests ($method:ident $($wire:literal)?) ($in:ty) ($out:ty)) => {
         $($about)*
-        fn $method(&self, requests: $crate::call::TypedRequests<'_, $format<$in, $out>>, info: &$crate::call::CallInfo)
+        fn $method(&self, requests: $crate::call::TypedRequests<'_, $($format)+<$in, $out>>, info: &$crate::call::CallInfo)
             -> impl Future<Output = Result<$out, $crate::call::Status>> + Send;
     };
-    (@declare $format:ident [$($about:tt)*] both $method:ident ($in:ty) ($out:ty)) => {
+    (@declare [$($format:tt)+] [$($about:tt)*] both ($method:ident $($wire:literal)?) ($in:ty) ($out:ty)) => {
         $($about)*
         fn $method(
             &self,
-            requests: $crate::call::TypedRequests<'_, $format<$in, $out>>,
-            replies: $crate::call::TypedReplies<'_, $format<$in, $out>>,
+            requests: $crate::call::TypedRequests<'_, $($format)+<$in, $out>>,
+            replies: $crate::call::TypedReplies<'_, $($format)+<$in, $out>>,
             info: &$crate::call::CallInfo,
         ) -> impl Future<Output = Result<(), $crate::call::Status>> + Send;
     };
 
-    (@call $name:ident $format:ident [$($about:tt)*] unary $method:ident ($in:ty) ($out:ty)) => {
+    (@call $service:tt [$($format:tt)+] [$($about:tt)*] unary ($method:ident $($wire:literal)?) ($in:ty) ($out:ty)) => {
         $($about)*
         pub async fn $method(&self, request: &$in) -> Result<$out, $crate::call::Status> {
-            self.0.ask::<$format<$out, $in>>(concat!(stringify!($name), "/", stringify!($method)), request).await
+            self.0.ask::<$($format)+<$out, $in>>($crate::service!(@path $service ($method $($wire)?)), request).await
         }
     };
-    (@call $name:ident $format:ident [$($about:tt)*] replies $method:ident ($in:ty) ($out:ty)) => {
+    (@call $service:tt [$($format:tt)+] [$($about:tt)*] replies ($method:ident $($wire:literal)?) ($in:ty) ($out:ty)) => {
         $($about)*
         pub async fn $method(&self, request: &$in)
-            -> Result<$crate::call::TypedCall<$format<$out, $in>>, $crate::call::Status> {
-            self.0.open_typed(concat!(stringify!($name), "/", stringify!($method)), Some(request)).await
+            -> Result<$crate::call::TypedCall<$($format)+<$out, $in>>, $crate::call::Status> {
+            self.0.open_typed($crate::service!(@path $service ($method $($wire)?)), Some(request)).await
         }
     };
     // Many there, one back or many: the same for the caller.
-    (@call $name:ident $format:ident [$($about:tt)*] $shape:ident $method:ident ($in:ty) ($out:ty)) => {
+    (@call $service:tt [$($format:tt)+] [$($about:tt)*] $shape:ident ($method:ident $($wire:literal)?) ($in:ty) ($out:ty)) => {
         $($about)*
-        pub async fn $method(&self) -> Result<$crate::call::TypedCall<$format<$out, $in>>, $crate::call::Status> {
-            self.0.open_typed(concat!(stringify!($name), "/", stringify!($method)), None).await
+        pub async fn $method(&self) -> Result<$crate::call::TypedCall<$($format)+<$out, $in>>, $crate::call::Status> {
+            self.0.open_typed($crate::service!(@path $service ($method $($wire)?)), None).await
         }
     };
 
-    (@answer $format:ident unary $method:ident ($in:ty) ($out:ty) $handler:expr, $info:ident, $requests:ident, $replies:ident) => {{
-        let request = $crate::call::read_one::<$format<$in, $out>>($requests).await?;
+    (@answer [$($format:tt)+] unary ($method:ident $($wire:literal)?) ($in:ty) ($out:ty) $handler:expr, $info:ident, $requests:ident, $replies:ident) => {{
+        let request = $crate::call::read_one::<$($format)+<$in, $out>>($requests).await?;
         let reply = $handler.$method(request, $info).await?;
-        $crate::call::write_last::<$format<$in, $out>>($replies, &reply).await
+        $crate::call::write_last::<$($format)+<$in, $out>>($replies, &reply).await
     }};
-    (@answer $format:ident replies $method:ident ($in:ty) ($out:ty) $handler:expr, $info:ident, $requests:ident, $replies:ident) => {{
-        let request = $crate::call::read_one::<$format<$in, $out>>($requests).await?;
+    (@answer [$($format:tt)+] replies ($method:ident $($wire:literal)?) ($in:ty) ($out:ty) $handler:expr, $info:ident, $requests:ident, $replies:ident) => {{
+        let request = $crate::call::read_one::<$($format)+<$in, $out>>($requests).await?;
         $handler.$method(request, $crate::call::TypedReplies::new($replies), $info).await
     }};
-    (@answer $format:ident requests $method:ident ($in:ty) ($out:ty) $handler:expr, $info:ident, $requests:ident, $replies:ident) => {{
+    (@answer [$($format:tt)+] requests ($method:ident $($wire:literal)?) ($in:ty) ($out:ty) $handler:expr, $info:ident, $requests:ident, $replies:ident) => {{
         let reply = $handler.$method($crate::call::TypedRequests::new($requests), $info).await?;
-        $crate::call::write_last::<$format<$in, $out>>($replies, &reply).await
+        $crate::call::write_last::<$($format)+<$in, $out>>($replies, &reply).await
     }};
-    (@answer $format:ident both $method:ident ($in:ty) ($out:ty) $handler:expr, $info:ident, $requests:ident, $replies:ident) => {{
+    (@answer [$($format:tt)+] both ($method:ident $($wire:literal)?) ($in:ty) ($out:ty) $handler:expr, $info:ident, $requests:ident, $replies:ident) => {{
         let requests = $crate::call::TypedRequests::new($requests);
         $handler.$method(requests, $crate::call::TypedReplies::new($replies), $info).await
     }};

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::limit::Limit;
-use super::{Decoder, Encoder, FrameError, Framing, HAND_ON_BYTES, Skipped, Verdict};
+use super::{Decoder, Encoder, FrameError, Framing, Skipped, Verdict};
 use crate::pump::Outbox;
 
 /// How a length is written. It counts the bytes behind it, not itself.
@@ -54,7 +54,7 @@ impl Prefix {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn read(self, bytes: &[u8]) -> Result<Length, FrameError> {
         Ok(match self {
             Self::U8 => fixed(bytes, u8::from_be_bytes),
@@ -77,7 +77,7 @@ impl Prefix {
     }
 
     /// Appends a length that is not above the longest.
-    #[inline]
+    #[inline(always)]
     fn append(self, length: usize, out: &mut Vec<u8>) {
         // Each arm appends a number of bytes that is known when this is compiled: a store, not a call.
         match self {
@@ -167,7 +167,7 @@ impl Decoder for LengthPrefixed {
     type Message<'a> = &'a [u8];
     type Error = FrameError;
 
-    #[inline]
+    #[inline(always)]
     fn decode<'a>(&mut self, bytes: &'a [u8]) -> Result<Verdict<&'a [u8]>, FrameError> {
         let (length, head) = match self.prefix.read(bytes)? {
             Length::Is(length, head) => (length, head),
@@ -189,11 +189,8 @@ impl Encoder for LengthPrefixed {
     type Message = Bytes;
     type Error = FrameError;
 
-    #[inline]
+    #[inline(always)]
     fn encode(&mut self, message: Bytes, out: &mut Outbox) -> Result<(), FrameError> {
-        if message.len() < HAND_ON_BYTES {
-            return self.put(&message, out);
-        }
         self.limit.check(message.len() as u64)?;
         out.gather(|tail| self.prefix.append(message.len(), tail));
         out.put_whole(message);

@@ -165,7 +165,7 @@ where
         let (replies, flow) = (Replies::default(), Flow::Both);
         Self {
             wire: Wire::new(io, Pump::new(config.partial_message_max_bytes)),
-            parts: Parts { codec, reactor, replies, outgoing, flow, received: 0, encoded: 0 },
+            parts: Parts { codec, reactor, replies, outgoing, reactor_next: false, flow, received: 0, encoded: 0 },
             phase: Phase::Open,
             watch: Watch::new(&config),
             alarm: Alarm::default(),
@@ -185,7 +185,7 @@ where
         let (mut moving, mut making) = (Context::from_waker(waker), Context::from_waker(waker));
         let mut turn = Turn::new(&mut self.parts, &mut making);
         let over = self.wire.poll(&mut moving, &mut turn);
-        let spent = turn.is_spent();
+        let spent = turn.end();
         self.show();
         if let Poll::Ready(end) = over {
             return Poll::Ready(end_of(end));
@@ -280,7 +280,7 @@ where
         let (mut moving, mut making) = (Context::from_waker(waker), Context::from_waker(waker));
         let mut turn = Turn::new(&mut self.parts, &mut making);
         let written = self.wire.poll_only_write(&mut moving, &mut turn);
-        if turn.is_spent() {
+        if turn.end() {
             waker.wake_by_ref();
             return Poll::Pending;
         }

@@ -8,7 +8,7 @@
 //! if the queue is full of others meanwhile. Nobody is woken and no message dropped while the lock is held.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -77,6 +77,8 @@ pub(super) struct Queue<M> {
     bounds: Bounds,
     senders: AtomicUsize,
     pub(super) moving: Moving,
+    /// Whether there may be something to take out; set under the lock. Who looks without it looks again when it parks.
+    has_news: AtomicBool,
     state: Mutex<State<M>>,
 }
 
@@ -104,13 +106,6 @@ impl<M> State<M> {
         let messages = self.normal.len() + self.promised_messages;
         // One message alone may be larger than the bound: refusing it would be refusing it for ever.
         messages == 0 || messages < bounds.messages && self.bytes + self.promised_bytes + bytes <= bounds.bytes
-    }
-
-    fn push(&mut self, message: M, bytes: usize, droppable: bool) -> Option<Waker> {
-        self.bytes += bytes;
-        self.stats.accepted += 1;
-        self.normal.push_back(Entry { message, droppable });
-        self.wake_if_hungry()
     }
 
     fn wake_if_hungry(&mut self) -> Option<Waker> {
@@ -171,11 +166,20 @@ impl<M> Queue<M> {
             stats: Stats::default(),
         };
         let (senders, moving) = (AtomicUsize::new(senders), Moving::default());
-        Arc::new(Self { weigh, bounds, senders, moving, state: Mutex::new(state) })
+        Arc::new(Self { weigh, bounds, senders, moving, has_news: AtomicBool::new(false), state: Mutex::new(state) })
     }
 
     fn lock(&self) -> MutexGuard<'_, State<M>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a message in; says whom to wake.
+    fn push(&self, state: &mut State<M>, message: M, bytes: usize, droppable: bool) -> Option<Waker> {
+        self.has_news.store(true, Ordering::Relaxed);
+        state.bytes += bytes;
+        state.stats.accepted += 1;
+        state.normal.push_back(Entry { message, droppable });
+        state.wake_if_hungry()
     }
 
     // ask
@@ -222,6 +226,7 @@ impl<M> Queue<M> {
                 }
                 WhenFull::Disconnect => {
                     state.disconnect = true;
+                    self.has_news.store(true, Ordering::Relaxed);
                     let task = state.task.take();
                     drop(state);
                     task.inspect(Waker::wake_by_ref);
@@ -236,7 +241,7 @@ impl<M> Queue<M> {
                 return Ok(());
             }
         }
-        let task = state.push(message, bytes, policy == WhenFull::DropOldest);
+        let task = self.push(&mut state, message, bytes, policy == WhenFull::DropOldest);
         drop(state);
         task.inspect(Waker::wake_by_ref);
         drop(dropped);
@@ -256,7 +261,7 @@ impl<M> Queue<M> {
                 break;
             }
             if let Some(message) = messages.pop_front() {
-                task = task.or(state.push(message, bytes, policy == WhenFull::DropOldest));
+                task = task.or(self.push(&mut state, message, bytes, policy == WhenFull::DropOldest));
             }
         }
         drop(state);
@@ -277,6 +282,7 @@ impl<M> Queue<M> {
         state.stats.accepted += 1;
         state.stats.urgent += 1;
         state.urgent.push_back(message);
+        self.has_news.store(true, Ordering::Relaxed);
         let task = state.wake_if_hungry();
         drop(state);
         task.inspect(Waker::wake_by_ref);
@@ -360,7 +366,7 @@ impl<M> Queue<M> {
         if state.closed {
             return Err((Refusal::Gone, message));
         }
-        let task = state.push(message, bytes, policy == WhenFull::DropOldest);
+        let task = self.push(&mut state, message, bytes, policy == WhenFull::DropOldest);
         if bytes < promised {
             self.admit_and_unlock(state);
         } else {
@@ -435,6 +441,9 @@ impl<M> Outgoing<M> {
     /// Takes out everything urgent, and of the rest what fits `bytes` and `messages`, or one.
     pub(super) fn refill(&mut self, bytes: usize, messages: usize) -> Supply {
         let no_sender = self.lost_last_sender();
+        if !self.queue.has_news.load(Ordering::Relaxed) {
+            return self.supply(no_sender);
+        }
         let mut state = self.queue.lock();
         if state.disconnect {
             return Supply::Disconnect;
@@ -455,8 +464,13 @@ impl<M> Outgoing<M> {
                 state.admit(&self.queue.bounds, &mut self.woken);
             }
         }
+        self.queue.has_news.store(!state.normal.is_empty() || !state.urgent.is_empty(), Ordering::Relaxed);
         drop(state);
         self.woken.drain(..).for_each(Waker::wake);
+        self.supply(no_sender)
+    }
+
+    fn supply(&mut self, no_sender: bool) -> Supply {
         if no_sender && self.normal.is_empty() && self.urgent.is_empty() {
             self.senders = Senders::Gone;
         }
@@ -475,6 +489,9 @@ impl<M> Outgoing<M> {
 
     /// Leaves the task's waker; with `hungry`, messages wake it.
     pub(super) fn park(&mut self, waker: &Waker, hungry: bool) -> Parking {
+        if self.senders == Senders::Never {
+            return Parking::Rest;
+        }
         let no_sender = self.lost_last_sender();
         let mut state = self.queue.lock();
         if state.disconnect {

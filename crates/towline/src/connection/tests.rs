@@ -516,3 +516,37 @@ async fn timeouts_end_it_by_name_and_not_before() {
     assert!(matches!(end, ConnectionEnd::Timeout(Timeout::Stall)), "{end:?}");
     assert_eq!(after, 10);
 }
+
+/// Says the same message for ever.
+struct Talker(Bytes);
+
+impl Reactor<LengthPrefixed> for Talker {
+    type Outbound = Bytes;
+
+    fn message(&mut self, _: &[u8], _: &mut Replies<Bytes>) -> ControlFlow<()> {
+        ControlFlow::Continue(())
+    }
+
+    fn poll_outbound(&mut self, _: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        Poll::Ready(Some(self.0.clone()))
+    }
+}
+
+#[tokio::test]
+async fn senders_and_reactor_take_turns_though_one_message_fills_the_room() {
+    const LENGTH: usize = 64 * 1024;
+    let (mut near, far) = duplex(16 * 1024);
+    let talker = Talker(Bytes::from(vec![b'r'; LENGTH]));
+    let (sender, connection) = Connection::new(far, CODEC, talker, ConnectionConfig::default());
+    let task = tokio::spawn(connection);
+    let by_sender = tokio::spawn(async move { while sender.send(Bytes::from(vec![b's'; LENGTH])).await.is_ok() {} });
+    let (mut counts, mut message) = ([0, 0], vec![0; 4 + LENGTH]);
+    for _ in 0..40 {
+        near.read_exact(&mut message).await.unwrap();
+        counts[usize::from(message[4] == b's')] += 1;
+    }
+    assert!(counts.iter().all(|count| *count >= 15), "reactor and sender: {counts:?}");
+    drop(near);
+    task.await.unwrap();
+    by_sender.await.unwrap();
+}

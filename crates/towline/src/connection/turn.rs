@@ -17,6 +17,8 @@ pub(super) struct Parts<C: Decoder, R: Reactor<C>> {
     pub(super) reactor: R,
     pub(super) replies: Replies<R::Outbound>,
     pub(super) outgoing: Outgoing<R::Outbound>,
+    /// Whether it is the reactor's turn to send, after a sender's message.
+    pub(super) reactor_next: bool,
     pub(super) flow: Flow,
     pub(super) received: u64,
     pub(super) encoded: u64,
@@ -65,22 +67,25 @@ where
         Self { parts, cx, may_receive: MESSAGES_PER_POLL, may_encode: MESSAGES_PER_POLL }
     }
 
-    /// Whether it stopped so that others have their turn.
-    pub(super) fn is_spent(&self) -> bool {
+    /// Counts what went through; whether it stopped so that others have their turn.
+    pub(super) fn end(self) -> bool {
+        self.parts.received += (MESSAGES_PER_POLL - self.may_receive) as u64;
         self.may_receive == 0 || self.may_encode == 0
     }
 
+    #[inline(always)]
     fn encode(&mut self, message: R::Outbound, out: &mut Outbox) -> Result<(), <Self as Traffic>::Error> {
         self.may_encode = self.may_encode.saturating_sub(1);
         self.parts.encoded += 1;
         self.parts.codec.encode(message, out).map_err(Fault::Encode)
     }
 
+    #[inline]
     fn encode_replies(&mut self, out: &mut Outbox) -> Result<(), <Self as Traffic>::Error> {
-        while !out.is_full()
-            && let Some(reply) = self.parts.replies.pop()
-        {
-            self.encode(reply, out)?;
+        while !self.parts.replies.is_empty() && !out.is_full() {
+            if let Some(reply) = self.parts.replies.pop() {
+                self.encode(reply, out)?;
+            }
         }
         Ok(())
     }
@@ -89,24 +94,30 @@ where
     fn encode_both(&mut self, out: &mut Outbox) -> Result<Own, <Self as Traffic>::Error> {
         let mut own = Own::Some;
         while !out.is_full() && self.may_encode > 0 {
-            let queued = self.parts.outgoing.next();
-            let nothing_queued = queued.is_none();
-            if let Some(message) = queued {
-                self.encode(message, out)?;
-            }
-            if own == Own::Some {
-                match self.parts.reactor.poll_outbound(self.cx) {
+            let reactor_first = self.parts.reactor_next && own == Own::Some;
+            let queued = if reactor_first { None } else { self.parts.outgoing.next() };
+            let message = match queued {
+                Some(message) => {
+                    self.parts.reactor_next = true;
+                    message
+                }
+                None if own == Own::Some => match self.parts.reactor.poll_outbound(self.cx) {
                     Poll::Ready(Some(message)) => {
-                        self.encode(message, out)?;
+                        self.parts.reactor_next = false;
+                        message
+                    }
+                    Poll::Ready(None) => {
+                        own = Own::None;
                         continue;
                     }
-                    Poll::Ready(None) => own = Own::None,
-                    Poll::Pending => own = Own::Later,
-                }
-            }
-            if nothing_queued {
-                break;
-            }
+                    Poll::Pending => {
+                        own = Own::Later;
+                        continue;
+                    }
+                },
+                None => break,
+            };
+            self.encode(message, out)?;
         }
         Ok(own)
     }
@@ -119,13 +130,13 @@ where
 {
     type Error = Fault<<C as Decoder>::Error, <C as Encoder>::Error>;
 
+    #[inline]
     fn inbound(&mut self, input: &[u8], out: &mut Outbox) -> Result<Inbound, Self::Error> {
         match self.parts.codec.decode(input).map_err(Fault::Decode)? {
             Verdict::Need(more) => Ok(Inbound::Need(more)),
             Verdict::Skip(count) => Ok(Inbound::Skip(count)),
             Verdict::Message(message, used) => {
                 self.may_receive -= 1;
-                self.parts.received += 1;
                 if self.parts.reactor.message(message, &mut self.parts.replies).is_break() {
                     self.parts.flow = Flow::RepliesOnly;
                 }
@@ -155,6 +166,7 @@ where
     }
 
     /// Only answers that find no room stop the reading: two sides that both send much must still read each other.
+    #[inline]
     fn wants_input(&self) -> bool {
         self.parts.flow == Flow::Both && self.may_receive > 0 && self.parts.replies.is_empty()
     }

@@ -281,15 +281,41 @@ mod compression {
         assert_eq!(total, 1_000 * BLOCK_MAX_BYTES);
     }
 
+    /// Bombs, one packed twice so that a byte of it stands for a million and more, each with its name. With
+    /// `TOWLINE_TEST_LONG` each ends its connection in the time that promise 20 names, too.
     #[tokio::test]
+    #[allow(clippy::disallowed_methods, reason = "whether time is asserted is asked of the environment")]
     async fn p20_a_connection_behind_it_ends_by_name() {
-        let (mut near, far) = duplex(1 << 20);
-        let io = Filtered::new(far, Compress::new());
-        let task = tokio::spawn(Connection::answering(io, CODEC, Echo, ConnectionConfig::default()));
-        near.write_all(&block(1, 60, 60_001, &[0; 60])).await.unwrap();
-        let end = task.await.unwrap();
-        assert!(matches!(end, ConnectionEnd::Filter(FilterError::Ratio { .. })), "{end:?}");
-        println!("p20: reached an end by name");
+        let timed = std::env::var_os("TOWLINE_TEST_LONG").is_some();
+        let bomb = zstd::bulk::compress(&vec![0; 100 << 20], 19).unwrap();
+        let nested = zstd::bulk::compress(&bomb, 19).unwrap();
+        assert!(nested.len() * 1_000_000 < 100 << 20, "{} bytes", nested.len());
+        let max = BLOCK_MAX_BYTES;
+        let bombs = [
+            (block(1, 60, 60_001, &[0; 60]), "ratio"),
+            (block(1, bomb.len(), max, &bomb), "malformed"),
+            (block(1, nested.len(), max, &nested), "ratio"),
+            (block(1, nested.len(), nested.len() * 1_000, &nested), "malformed"),
+            (block(1, nested.len(), 100 << 20, &nested), "too large"),
+        ];
+        let mut slowest = Duration::ZERO;
+        for (bytes, name) in bombs {
+            let (mut near, far) = duplex(1 << 20);
+            let io = Filtered::new(far, Compress::new());
+            let task = tokio::spawn(Connection::answering(io, CODEC, Echo, ConnectionConfig::default()));
+            let began = std::time::Instant::now();
+            near.write_all(&bytes).await.unwrap();
+            let ConnectionEnd::Filter(error) = task.await.unwrap() else { panic!("{name}") };
+            slowest = slowest.max(began.elapsed());
+            let right = match name {
+                "ratio" => matches!(error, FilterError::Ratio { .. }),
+                "malformed" => matches!(error, FilterError::Malformed { .. }),
+                _ => matches!(error, FilterError::TooLarge { .. }),
+            };
+            assert!(right, "{name}: {error}");
+        }
+        assert!(!timed || slowest < Duration::from_millis(100), "{slowest:?}");
+        println!("p20: reached {} bytes for 104857600, an end by name after {slowest:?} at most", nested.len());
     }
 
     #[tokio::test]

@@ -4,7 +4,7 @@ use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -13,6 +13,7 @@ use tokio::time::timeout;
 
 use super::House;
 use super::gate::{Pass, Refusal};
+use crate::tcp;
 use crate::tls::{Acceptor, TlsError, TlsStream};
 
 /// A connection that a [`Listener`](super::Listener) let in and that has not begun to speak.
@@ -40,8 +41,8 @@ pub enum HandshakeError {
 
 impl Incoming {
     pub(super) fn new(stream: TcpStream, remote: SocketAddr, pass: Pass, house: Arc<House>) -> Self {
-        let in_place = house.config.urgent_in_place;
-        Self { stream: PlacedStream { stream, in_place, pass }, remote, house }
+        let stream = tcp::Stream::new(stream, house.config.urgent_in_place);
+        Self { stream: PlacedStream { stream, pass }, remote, house }
     }
 
     /// Where it comes from.
@@ -83,59 +84,45 @@ impl Incoming {
 /// A TCP stream with its place in the listener's count, which is given back when it is dropped.
 #[derive(Debug)]
 pub struct PlacedStream {
-    stream: TcpStream,
-    /// Whether an urgent byte may stand among the others.
-    in_place: bool,
+    stream: tcp::Stream,
     pass: Pass,
 }
 
 impl PlacedStream {
     /// The stream, for its addresses and options.
     pub fn get_ref(&self) -> &TcpStream {
-        &self.stream
+        self.stream.get_ref()
     }
 }
 
 impl AsyncRead for PlacedStream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        if !this.in_place {
-            return Pin::new(&mut this.stream).poll_read(cx, buf);
-        }
-        // A read ends at an urgent byte though more is there. The runtime takes a short read for the last and waits for
-        // the kernel's next word, which never comes when all was there before: so it is asked until it says "not now".
-        loop {
-            ready!(this.stream.poll_read_ready(cx))?;
-            match this.stream.try_read_buf(buf) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                done => return Poll::Ready(done.map(|_| ())),
-            }
-        }
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
 impl AsyncWrite for PlacedStream {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write(cx, buf)
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
     }
 
     fn poll_write_vectored(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write_vectored(cx, slices)
+        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
     }
 
     fn is_write_vectored(&self) -> bool {
         true
     }
 
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

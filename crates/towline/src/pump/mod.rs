@@ -5,7 +5,7 @@
 //!   Pump     partial input, skipping, limits, the outbox             (no I/O: is handed bytes, hands out slices)
 //!   Traffic  what the bytes mean: a codec and a reactor, or a session's link
 //! ```
-//! A byte's life inward: (1) read into a buffer on the stack, (2) looked at there by [`Traffic::inbound`], (3) copied into
+//! A byte's life inward: (1) read into a space of its thread, (2) looked at there by [`Traffic::inbound`], (3) copied into
 //! the pump only if its message is not whole, or if the traffic wants no more for now. The rest of a large message is read
 //! to its place in the pump at once. Outward: (1) [`Traffic::outbound`] appends to the [`Outbox`] as long as there is room,
 //! (2) the driver writes the outbox's slices with one system call, (3) what is written is dropped, its room used again.
@@ -14,6 +14,7 @@
 //! and writes the slices it hands out (`tests/connection/own_driver.rs` does just that).
 
 mod outbox;
+mod space;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -86,6 +87,9 @@ pub enum PumpEnd<E> {
 /// send it before we hold it.
 const GROWTH_MAX_BYTES: usize = 64 * 1024;
 
+/// A message that was cut is looked at again when at least that much more of it is here, or all of what came, in bytes.
+const COMPLETE_FROM_BYTES: usize = 1024;
+
 /// What an idle pump keeps for the next beginning of a message, in bytes.
 const KEPT_WHEN_IDLE_BYTES: usize = 512;
 
@@ -143,13 +147,32 @@ impl Pump {
     /// # Errors
     /// [`PumpEnd::TooLarge`] or the traffic's own.
     pub fn received<T: Traffic>(&mut self, bytes: &[u8], traffic: &mut T) -> Result<(), PumpEnd<T::Error>> {
-        if self.rest.is_empty() {
-            let used = self.feed(bytes, traffic)?;
-            self.rest.extend_from_slice(&bytes[used..]);
-            return Ok(());
+        let mut used = self.complete(bytes, traffic)?;
+        if self.rest.is_empty() && bytes.len() - used >= self.awaited {
+            used += self.feed(&bytes[used..], traffic)?;
         }
-        self.rest.extend_from_slice(bytes);
-        self.resume(traffic)
+        self.rest.extend_from_slice(&bytes[used..]);
+        Ok(())
+    }
+
+    /// Completes what is kept with the front of `bytes`, so that all behind it is looked at where it lies; returns how
+    /// many of them that took.
+    fn complete<T: Traffic>(&mut self, bytes: &[u8], traffic: &mut T) -> Result<usize, PumpEnd<T::Error>> {
+        let mut taken = 0;
+        while !self.rest.is_empty() && taken < bytes.len() {
+            // Nobody may know yet how long the message is: twice as much each time, or it would be looked at for each byte.
+            let more = self.missing().max(taken).max(COMPLETE_FROM_BYTES).min(bytes.len() - taken);
+            let kept = self.rest.len();
+            self.rest.extend_from_slice(&bytes[taken..taken + more]);
+            let used = self.feed_rest(traffic)?;
+            if used >= kept {
+                self.rest.clear();
+                return Ok(taken + used - kept);
+            }
+            self.rest.drain(..used);
+            taken += more;
+        }
+        Ok(taken)
     }
 
     /// Where to read the rest of a large message to, if that saves copying it: behind what is here of it. The reader
@@ -170,14 +193,20 @@ impl Pump {
     /// # Errors
     /// As [`Pump::received`].
     pub fn resume<T: Traffic>(&mut self, traffic: &mut T) -> Result<(), PumpEnd<T::Error>> {
-        if !self.holds_back() {
-            return Ok(());
-        }
-        let mut rest = std::mem::take(&mut self.rest);
-        let used = self.feed(&rest, traffic)?;
-        rest.drain(..used);
-        self.rest = rest;
+        let used = self.feed_rest(traffic)?;
+        self.rest.drain(..used);
         Ok(())
+    }
+
+    /// Hands up what is whole in the rest; returns how many of its bytes are dealt with.
+    fn feed_rest<T: Traffic>(&mut self, traffic: &mut T) -> Result<usize, PumpEnd<T::Error>> {
+        if !self.holds_back() {
+            return Ok(0);
+        }
+        let rest = std::mem::take(&mut self.rest);
+        let used = self.feed(&rest, traffic);
+        self.rest = rest;
+        used
     }
 
     /// Asks for output while there is room for it.

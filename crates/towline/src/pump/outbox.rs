@@ -31,55 +31,60 @@ enum Piece {
 
 /// Bytes that wait to be written.
 ///
-/// All small pieces lie in one buffer, in their order; `pieces` says where large ones stand between them, `tail` how many
-/// small bytes stand behind the last of them. The buffer stays when it runs empty, so that a busy outbox allocates nothing.
+/// All small pieces lie in one buffer, in their order; `pieces` says where large ones stand between them. What stands
+/// behind the last of these is in no list: a small message costs its copy and no count. The buffer stays when it runs
+/// empty, so that a busy outbox allocates nothing.
 #[derive(Debug, Default)]
 pub struct Outbox {
     gathered: Vec<u8>,
     /// How much of `gathered` is written.
     written: usize,
     pieces: VecDeque<Piece>,
-    /// Bytes at the end of `gathered`, behind all `pieces`.
-    tail: usize,
-    len: usize,
+    /// Bytes of `gathered` that `pieces` list.
+    listed: usize,
+    /// Bytes of all whole `pieces`.
+    whole: usize,
 }
 
 impl Outbox {
     /// How many bytes wait.
     #[inline]
     pub fn len(&self) -> usize {
-        self.len
+        self.gathered.len() - self.written + self.whole
     }
 
     /// Whether nothing waits.
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.len() == 0
     }
 
     /// Whether enough waits: what is to come should come later.
     #[inline]
     pub fn is_full(&self) -> bool {
-        self.len >= FULL_BYTES
+        self.len() >= FULL_BYTES
     }
 
     /// How much more should be put in now.
     #[inline]
     pub fn room(&self) -> usize {
-        FULL_BYTES.saturating_sub(self.len)
+        FULL_BYTES.saturating_sub(self.len())
     }
 
     /// How many slices a write of everything takes.
     pub fn pieces(&self) -> usize {
-        self.pieces.len() + usize::from(self.tail > 0)
+        self.pieces.len() + usize::from(self.tail() > 0)
+    }
+
+    /// Bytes at the end of `gathered`, behind all `pieces`.
+    fn tail(&self) -> usize {
+        self.gathered.len() - self.written - self.listed
     }
 
     /// Copies `bytes` behind what waits.
     #[inline]
     pub fn put(&mut self, bytes: &[u8]) {
         self.gathered.extend_from_slice(bytes);
-        self.tail += bytes.len();
-        self.len += bytes.len();
     }
 
     /// Puts `bytes` behind what waits, in place if that is cheaper.
@@ -88,22 +93,19 @@ impl Outbox {
         if bytes.len() < GATHER_BELOW_BYTES {
             return self.put(&bytes);
         }
-        if self.tail > 0 {
-            self.pieces.push_back(Piece::Gathered(std::mem::take(&mut self.tail)));
+        let tail = self.tail();
+        if tail > 0 {
+            self.pieces.push_back(Piece::Gathered(tail));
+            self.listed += tail;
         }
-        self.len += bytes.len();
+        self.whole += bytes.len();
         self.pieces.push_back(Piece::Whole(bytes));
     }
 
     /// Lets `append` write behind what waits; it must only append, for other bytes may stand before.
-    #[inline]
+    #[inline(always)]
     pub fn gather<R>(&mut self, append: impl FnOnce(&mut Vec<u8>) -> R) -> R {
-        let before = self.gathered.len();
-        let made = append(&mut self.gathered);
-        let count = self.gathered.len() - before;
-        self.tail += count;
-        self.len += count;
-        made
+        append(&mut self.gathered)
     }
 
     /// The oldest bytes that lie together; empty when nothing waits.
@@ -129,7 +131,7 @@ impl Outbox {
             };
             used += 1;
         }
-        if self.tail > 0
+        if self.tail() > 0
             && let Some(slot) = slices.get_mut(used)
         {
             *slot = IoSlice::new(&self.gathered[at..]);
@@ -140,7 +142,6 @@ impl Outbox {
 
     /// Drops the oldest `count` bytes, which were written. Never more than [`Outbox::len`].
     pub fn advance(&mut self, count: usize) {
-        self.len -= count;
         let mut left = count;
         while left > 0 {
             left -= self.advance_first(left);
@@ -154,16 +155,17 @@ impl Outbox {
             Some(Piece::Gathered(length)) => {
                 let taken = count.min(*length);
                 *length -= taken;
+                self.listed -= taken;
                 self.written += taken;
                 (taken, *length == 0)
             }
             Some(Piece::Whole(bytes)) => {
                 let taken = count.min(bytes.len());
                 bytes.advance(taken);
+                self.whole -= taken;
                 (taken, bytes.is_empty())
             }
             None => {
-                self.tail -= count;
                 self.written += count;
                 return count;
             }

@@ -217,3 +217,113 @@ fn a_message_that_comes_byte_by_byte_is_looked_at_only_when_it_can_be_whole() {
     }
     assert_eq!((traffic.0.got.len(), traffic.1), (1, 2));
 }
+
+/// Messages in lines; says that it lacks one byte more until it sees an end. Keeps where each message lay.
+#[derive(Default)]
+struct Lines {
+    got: Vec<(usize, *const u8)>,
+    looks: usize,
+    wants: usize,
+}
+
+impl Traffic for Lines {
+    type Error = &'static str;
+
+    fn inbound(&mut self, input: &[u8], _out: &mut Outbox) -> Result<Inbound, &'static str> {
+        self.looks += 1;
+        let Some(end) = input.iter().position(|byte| *byte == b'\n') else { return Ok(Inbound::Need(1)) };
+        self.got.push((end, input.as_ptr()));
+        self.wants -= 1;
+        Ok(Inbound::Used(end + 1))
+    }
+
+    fn outbound(&mut self, _out: &mut Outbox) -> Result<(), &'static str> {
+        Ok(())
+    }
+
+    fn wants_input(&self) -> bool {
+        self.wants > 0
+    }
+}
+
+#[test]
+fn behind_a_cut_message_all_is_looked_at_where_it_lies() {
+    const LENGTH: usize = 3 * COMPLETE_FROM_BYTES;
+    let bytes = [&[b'x'; LENGTH][..], b"\n"].concat().repeat(5);
+    for cut in 1..=LENGTH {
+        let (mut pump, mut lines) = (Pump::new(LENGTH + 1), Lines { wants: 5, ..Lines::default() });
+        let (first, second) = bytes.split_at(cut);
+        pump.received(first, &mut lines).unwrap();
+        pump.received(second, &mut lines).unwrap();
+        assert!(!pump.is_inside_message());
+        assert_eq!(lines.got.len(), 5, "cut at {cut}");
+        assert!(lines.got.iter().all(|(length, _)| *length == LENGTH));
+        let in_place = lines.got[1..].iter().filter(|(_, at)| second.as_ptr_range().contains(at));
+        assert_eq!(in_place.count(), 4, "only the cut one is copied, cut at {cut}");
+        assert!(pump.rest.capacity() <= 2 * (LENGTH + COMPLETE_FROM_BYTES));
+    }
+}
+
+#[test]
+fn a_message_of_unknown_length_is_looked_at_a_few_times_however_long_it_is() {
+    const LENGTH: usize = 1 << 20;
+    let bytes = [&vec![b'x'; LENGTH][..], b"\n"].concat();
+    let (mut pump, mut lines) = (Pump::new(LENGTH + 1), Lines { wants: 1, ..Lines::default() });
+    pump.received(&bytes[..1], &mut lines).unwrap();
+    pump.received(&bytes[1..], &mut lines).unwrap();
+    assert_eq!(lines.got.len(), 1);
+    assert!(lines.looks <= 13, "each look sees twice as much: {}", lines.looks);
+}
+
+#[test]
+fn what_is_completed_and_not_wanted_is_kept_at_every_cut() {
+    let bytes = b"ab\ncde\n\nfg\n".repeat(200);
+    for cut in 1..bytes.len() {
+        let (mut pump, mut lines) = (Pump::new(64), Lines { wants: cut % 7, ..Lines::default() });
+        pump.received(&bytes[..cut], &mut lines).unwrap();
+        // A driver may hand on what came although nothing is wanted.
+        pump.received(&bytes[cut..], &mut lines).unwrap();
+        lines.wants = 800;
+        pump.resume(&mut lines).unwrap();
+        let lengths: Vec<_> = lines.got.iter().map(|(length, _)| *length).collect();
+        assert_eq!(lengths, [2, 3, 0, 2].repeat(200), "cut at {cut}");
+        assert!(!pump.is_inside_message());
+    }
+}
+
+#[test]
+fn a_decoder_is_asked_again_only_with_what_it_lacked() {
+    /// Messages of a length in two bytes, exact about what it lacks; at a point in the stream that many must be here.
+    struct Exact {
+        at: usize,
+        lacks: usize,
+    }
+    impl Traffic for Exact {
+        type Error = &'static str;
+        fn inbound(&mut self, input: &[u8], _out: &mut Outbox) -> Result<Inbound, &'static str> {
+            assert!(input.len() >= self.lacks, "at {}: {} of {}", self.at, input.len(), self.lacks);
+            let Some(length) = input.first_chunk() else {
+                self.lacks = 2;
+                return Ok(Inbound::Need(1));
+            };
+            let whole = 2 + usize::from(u16::from_be_bytes(*length));
+            if input.len() < whole {
+                self.lacks = whole;
+                return Ok(Inbound::Need(whole - input.len()));
+            }
+            self.at += whole;
+            self.lacks = 0;
+            Ok(Inbound::Used(whole))
+        }
+        fn outbound(&mut self, _out: &mut Outbox) -> Result<(), &'static str> {
+            Ok(())
+        }
+    }
+    let bytes: Vec<u8> =
+        (0..60u16).flat_map(|n| [&(n * 29).to_be_bytes()[..], &vec![7; usize::from(n * 29)]].concat()).collect();
+    for size in [1, 2, 3, 700, 1_023, 1_024, 1_025, 1_500, 5_000] {
+        let (mut pump, mut exact) = (Pump::new(1 << 16), Exact { at: 0, lacks: 0 });
+        bytes.chunks(size).for_each(|piece| pump.received(piece, &mut exact).unwrap());
+        assert_eq!(exact.at, bytes.len(), "pieces of {size}");
+    }
+}

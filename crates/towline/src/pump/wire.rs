@@ -1,20 +1,16 @@
 //! A pump on its byte stream: the only place that reads and writes.
 
 use std::io::{self, IoSlice};
-use std::mem::MaybeUninit;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
+use super::space::with_space;
 use super::{IOV_MAX, Pump, PumpEnd, Traffic};
 
-/// Bytes read at once: two thousand small messages for one system call. They lie on the stack, so an idle stream holds
-/// none.
-const READ_BYTES: usize = 64 * 1024;
-
-/// When at least that much is missing of a message, it is read to its place instead of by way of the stack.
-const READ_IN_PLACE_FROM_BYTES: usize = 16 * 1024;
+/// When at least that much is missing of a message, it is read to its place instead of by way of the thread's space.
+const READ_IN_PLACE_FROM_BYTES: usize = 64 * 1024;
 
 /// Reads in one poll; then others have their turn.
 const READS_MAX: usize = 8;
@@ -128,12 +124,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             self.pump.resume(traffic)?;
             return Poll::Ready(Ok(count));
         }
-        let mut space = [const { MaybeUninit::uninit() }; READ_BYTES];
-        let mut buffer = ReadBuf::uninit(&mut space);
-        ready!(Pin::new(&mut self.io).poll_read(cx, &mut buffer)).map_err(PumpEnd::Io)?;
-        let count = buffer.filled().len();
-        self.pump.received(buffer.filled(), traffic)?;
-        Poll::Ready(Ok(count))
+        with_space(|space| {
+            let mut buffer = ReadBuf::new(space);
+            ready!(Pin::new(&mut self.io).poll_read(cx, &mut buffer)).map_err(PumpEnd::Io)?;
+            self.pump.received(buffer.filled(), traffic)?;
+            Poll::Ready(Ok(buffer.filled().len()))
+        })
+    }
+
+    /// Reads once and throws away what comes; whether there may be more.
+    fn poll_throw_away(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        with_space(|space| {
+            let mut buffer = ReadBuf::new(space);
+            let read = ready!(Pin::new(&mut self.io).poll_read(cx, &mut buffer));
+            Poll::Ready(read.is_ok() && !buffer.filled().is_empty())
+        })
     }
 
     /// Pulls and writes until nothing waits or the stream is full.
@@ -201,10 +206,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// and a reset overtakes what we wrote last.
     pub(crate) fn poll_hear_out(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         for _ in 0..READS_MAX {
-            let mut space = [const { MaybeUninit::uninit() }; READ_BYTES];
-            let mut buffer = ReadBuf::uninit(&mut space);
-            let read = ready!(Pin::new(&mut self.io).poll_read(cx, &mut buffer));
-            if read.is_err() || buffer.filled().is_empty() {
+            if !ready!(self.poll_throw_away(cx)) {
                 return Poll::Ready(());
             }
         }
@@ -215,13 +217,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// Reads and drops what still comes, until the peer has closed too. To close with bytes unread is a reset on TCP, and
     /// that may overtake the last word.
     pub(crate) fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut space = [const { MaybeUninit::uninit() }; READ_BYTES];
-        loop {
-            let mut buffer = ReadBuf::uninit(&mut space);
-            match ready!(Pin::new(&mut self.io).poll_read(cx, &mut buffer)) {
-                Ok(()) if !buffer.filled().is_empty() => {}
-                _ => return Poll::Ready(()),
-            }
-        }
+        while ready!(self.poll_throw_away(cx)) {}
+        Poll::Ready(())
     }
 }

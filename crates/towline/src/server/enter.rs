@@ -38,7 +38,7 @@ pub(super) struct House<P> {
 pub(super) struct Resident {
     peer: PublicKey,
     secret: SessionSecret,
-    joins: mpsc::Sender<Join>,
+    joins: mpsc::Sender<Box<Join>>,
     pub(super) shared: Arc<Shared>,
 }
 
@@ -182,7 +182,7 @@ impl<P: Plugin> House<P> {
         let link = FreshLink { pass: Some(pass), ..link.into_link() };
         let key_exchange = link.key_exchange;
         // If the session ended meanwhile, dropping the link makes the peer ask again and hear `gone`.
-        joins.send(Join { link, joiner }).await.map_err(|_| CloseCode::Gone)?;
+        joins.send(Box::new(Join { link, joiner })).await.map_err(|_| CloseCode::Gone)?;
         self.tally.link(key_exchange, |counters| counters.resumed += 1);
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use towline_proto::limits::MAX_FRAME_BYTES;
 use towline_proto::stream_link::{LinkConfig, LinkError, LinkId, StreamLink, put_frame};
@@ -58,7 +59,17 @@ impl Link {
 
     pub(crate) fn info(&self) -> LinkInfo {
         let (remote, transport, key_exchange) = (self.remote, self.transport, self.key_exchange);
-        LinkInfo { remote, transport, key_exchange, rtt: self.frames.rtt() }
+        LinkInfo { remote, transport, key_exchange, rtt: self.rtt() }
+    }
+
+    /// Whether nothing waits for its byte stream, so that more may go.
+    pub(crate) fn has_room(&mut self) -> bool {
+        self.wire.pump().out().is_empty()
+    }
+
+    /// The round-trip time last measured by a probe.
+    pub(crate) fn rtt(&self) -> Option<Duration> {
+        self.frames.rtt()
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {

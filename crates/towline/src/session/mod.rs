@@ -1,34 +1,37 @@
 //! A session: the lasting, authenticated relation with one peer.
 
+mod bells;
 mod clock;
 mod error;
 mod link;
+mod messages;
 mod pool;
 mod shared;
 mod stream;
 mod task;
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::{OwnedMutexGuard, watch};
+use tokio::sync::watch;
 use towline_proto::ids::{KeyHash, Lane, SessionId};
 use towline_proto::mail::keys::PublicKey;
-use towline_proto::session::{Mark, OpenError as CoreOpenError, Order, RecvError as CoreRecvError};
-use towline_proto::session::{SendError as CoreSendError, StreamKey};
+use towline_proto::session::{OpenError as CoreOpenError, Order};
 use towline_proto::wire::close::{Close, CloseCode};
 
 use crate::tls::KeyExchange;
+use bells::{Turn, wait};
 pub(crate) use clock::Clock;
 pub use error::{Ended, EndedBy, OpenError, RecvError, SendError, Undecided};
 pub(crate) use link::FreshLink;
+use messages::{confirmed, fits, receive, receive_many, send_many, send_message, take};
 pub use pool::{Pool, PoolStats};
 pub(crate) use shared::Shared;
-use shared::{Bells, State, wait};
+use shared::State;
 pub use stream::{RecvHalf, SendHalf, Stream};
 pub(crate) use task::{JOINS_MAX, Join, Moved, Reconnect, Rejoin, Rejoined, SessionTask, Supply};
 pub use towline_proto::session::Stats;
@@ -87,7 +90,7 @@ pub struct Permit {
     session: Session,
     lane: Lane,
     room: usize,
-    _turn: OwnedMutexGuard<()>,
+    _turn: Turn,
 }
 
 impl Permit {
@@ -101,7 +104,7 @@ impl Permit {
             return Err(SendError::TooLarge { max_bytes: self.room });
         }
         let (key, _) = self.session.shared.lane(self.lane);
-        self.session.shared.command(|state| take(state, *key, &message)).map(drop)
+        self.session.shared.command(|state| take(state, key, &message)).map(drop)
     }
 }
 
@@ -152,39 +155,69 @@ impl Session {
     /// Senders on one lane are served in the order in which they came.
     pub async fn send(&self, lane: Lane, message: impl Into<Bytes>) -> Result<(), SendError> {
         let (key, bells) = self.shared.lane(lane);
-        send_message(&self.shared, *key, bells, &message.into()).await.map(drop)
+        send_message(&self.shared, key, bells, &message.into()).await.map(drop)
     }
 
     /// Sends a message; returns when it lies in the peer's memory.
     pub async fn send_confirmed(&self, lane: Lane, message: impl Into<Bytes>) -> Result<(), SendError> {
         let (key, bells) = self.shared.lane(lane);
-        let mark = send_message(&self.shared, *key, bells, &message.into()).await?;
-        confirmed(&self.shared, *key, bells, mark).await
+        let mark = send_message(&self.shared, key, bells, &message.into()).await?;
+        confirmed(&self.shared, key, bells, mark).await
     }
 
     /// Sends a message if there is credit for it now and nobody waits before it.
     pub fn try_send(&self, lane: Lane, message: impl Into<Bytes>) -> Result<(), SendError> {
         let (key, bells) = self.shared.lane(lane);
-        let _turn = bells.turn.try_lock().map_err(|_| SendError::Full)?;
+        if !bells.writable.is_empty() {
+            return Err(SendError::Full);
+        }
         let message = message.into();
-        self.shared.command(|state| take(state, *key, &message)).map(drop)
+        self.shared.command(|state| take(state, key, &message)).map(drop)
+    }
+
+    /// Sends all of `messages` in their order, each time as many as there is credit for, and waits for more. Cheaper than
+    /// one by one when there are many small ones.
+    ///
+    /// Cancel safe: what was not taken into credit is still in `messages`.
+    ///
+    /// # Errors
+    /// [`SendError::TooLarge`] of the first that is left in `messages`, or the session's end.
+    pub async fn send_all(&self, lane: Lane, messages: &mut VecDeque<Bytes>) -> Result<(), SendError> {
+        let (key, bells) = self.shared.lane(lane);
+        while !messages.is_empty() {
+            send_many(&self.shared, key, bells, messages).await?;
+        }
+        Ok(())
     }
 
     /// Waits for a turn with room for a message of up to `bytes`, which is then held: make the message after this, not
     /// before. Other senders of this lane wait as long as the permit lives.
     pub async fn reserve(&self, lane: Lane, bytes: usize) -> Result<Permit, SendError> {
         let (key, bells) = self.shared.lane(lane);
-        let turn = bells.turn.clone().lock_owned().await;
-        wait(&bells.writable, || self.shared.command(|state| fits(state, *key, bytes))).await?;
+        let turn = bells.turn().await;
+        bells.writable.wait(|| self.shared.command(|state| fits(state, key, bytes))).await?;
         Ok(Permit { session: self.clone(), lane, room: bytes, _turn: turn })
     }
 
     /// The next message of a lane.
     pub async fn recv(&self, lane: Lane) -> Result<Bytes, RecvError> {
         let (key, bells) = self.shared.lane(lane);
-        wait(&bells.readable, || self.shared.command(|state| receive(state, *key)))
+        wait(&bells.readable, || self.shared.command(|state| receive(state, key)))
             .await
             .and_then(|message| message.ok_or_else(|| RecvError::Ended(self.shared.lock().over())))
+    }
+
+    /// Waits for messages of a lane and appends those that are there to `messages`, at most `max`; returns how many, which
+    /// is none only if `max` is 0. Cheaper than one by one when there are many small ones, which then share memory (4 KiB
+    /// at most), kept until the last of them is dropped.
+    ///
+    /// Cancel safe: a future that is dropped before it is ready has appended nothing.
+    pub async fn recv_many(&self, lane: Lane, messages: &mut Vec<Bytes>, max: usize) -> Result<usize, RecvError> {
+        if max == 0 {
+            return Ok(0);
+        }
+        let (key, bells) = self.shared.lane(lane);
+        wait(&bells.readable, || self.shared.command(|state| receive_many(state, key, messages, max))).await
     }
 
     /// The next message of any lane, urgent ones first.
@@ -202,12 +235,12 @@ impl Session {
         state.ended.clone().map(Err)
     }
 
-    /// Opens a stream; waits while as many are open as the peer allows. The peer sees it with its first bytes.
+    /// Opens a stream; waits in turn while as many are open as the peer allows. The peer sees it with its first bytes.
     ///
     /// # Errors
     /// [`OpenError::Memory`] near the bound of the pool; or the session's end.
     pub async fn open(&self, lane: Lane) -> Result<Stream, OpenError> {
-        wait(&self.shared.openable, || self.shared.command(|state| self.open_now(state, lane))).await
+        self.shared.openable.wait_in_turn(|| self.shared.command(|state| self.open_now(state, lane))).await
     }
 
     fn open_now(&self, state: &mut State, lane: Lane) -> Option<Result<Stream, OpenError>> {
@@ -264,80 +297,5 @@ impl Session {
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Session({}, peer {})", self.shared.id, self.shared.peer_hash)
-    }
-}
-
-/// Sends a whole message in its turn.
-async fn send_message(shared: &Shared, key: StreamKey, bells: &Bells, message: &[u8]) -> Result<Mark, SendError> {
-    let _turn = bells.turn.lock().await;
-    let now = || match shared.command(|state| take(state, key, message)) {
-        Err(SendError::Full) => None,
-        other => Some(other),
-    };
-    wait(&bells.writable, now).await
-}
-
-fn take(state: &mut State, key: StreamKey, message: &[u8]) -> Result<Mark, SendError> {
-    state.core.send(key, message).map_err(|error| refusal(state, key, error))
-}
-
-/// Whether a message of `bytes` would be taken now; asks the peer for credit if not.
-fn fits(state: &mut State, key: StreamKey, bytes: usize) -> Option<Result<(), SendError>> {
-    match state.core.fits(key, bytes) {
-        Ok(()) => Some(Ok(())),
-        Err(CoreSendError::Full) => None,
-        Err(error) => Some(Err(refusal(state, key, error))),
-    }
-}
-
-/// What the core's refusal means to the application.
-fn refusal(state: &State, key: StreamKey, error: CoreSendError) -> SendError {
-    let stopped = state.streams.get(&key).and_then(|entry| entry.stopped);
-    match error {
-        CoreSendError::Full => SendError::Full,
-        CoreSendError::TooLarge { max } => {
-            SendError::TooLarge { max_bytes: usize::try_from(max).unwrap_or(usize::MAX) }
-        }
-        _ if state.ended.is_some() => SendError::Ended(state.over()),
-        CoreSendError::Reset | CoreSendError::Finished | CoreSendError::Closed if stopped.is_some() => {
-            SendError::Stopped(stopped.unwrap_or_default())
-        }
-        CoreSendError::Closed if state.closing.is_some() => SendError::Ended(state.over()),
-        CoreSendError::Reset | CoreSendError::Finished | CoreSendError::Closed => SendError::Finished,
-    }
-}
-
-/// Waits until everything up to `mark` is in the peer's memory.
-async fn confirmed(shared: &Shared, key: StreamKey, bells: &Bells, mark: Mark) -> Result<(), SendError> {
-    shared.command(|state| state.core.watch(key, mark));
-    let look = || {
-        if bells.confirmed_to.load(Ordering::Relaxed) >= mark.0 {
-            return Some(Ok(()));
-        }
-        let state = shared.lock();
-        if state.core.is_confirmed(key, mark) {
-            return Some(Ok(()));
-        }
-        let stopped = state.streams.get(&key).and_then(|entry| entry.stopped);
-        state.ended.clone().map(|ended| Err(ended.into())).or(stopped.map(|code| Err(SendError::Stopped(code))))
-    };
-    wait(&bells.confirmed, look).await
-}
-
-/// The next message, the end (`Ok(None)`), or nothing yet (`None`).
-fn receive(state: &mut State, key: StreamKey) -> Option<Result<Option<Bytes>, RecvError>> {
-    match state.core.recv(key) {
-        Ok(Some(message)) => Some(Ok(Some(message))),
-        Ok(None) => state.ended.clone().map(|ended| Err(ended.into())),
-        Err(error) => Some(end_of_receiving(state, error).map(|()| None)),
-    }
-}
-
-fn end_of_receiving(state: &State, error: CoreRecvError) -> Result<(), RecvError> {
-    match error {
-        CoreRecvError::Ended => Ok(()),
-        CoreRecvError::Reset(code) => Err(RecvError::Reset(code)),
-        CoreRecvError::NotAMessage => Err(RecvError::NotAMessage),
-        CoreRecvError::Closed => state.ended.clone().map_or(Ok(()), |ended| Err(ended.into())),
     }
 }

@@ -7,34 +7,27 @@
 //! session takes now. `docs/decisions/003` says why this is a lock and no channel.
 
 use std::collections::{HashMap, VecDeque};
-use std::pin::pin;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::task::Waker;
 
 use tokio::sync::{Notify, watch};
 use towline_proto::ids::{KeyHash, Lane, SessionId};
+use towline_proto::limits::LANE_CREDIT_BYTES;
 use towline_proto::mail::keys::PublicKey;
 use towline_proto::session::pool::{Ask, Usage};
 use towline_proto::session::{EndReason, Event, Mark, Session as Core, StreamKey};
 use towline_proto::wire::close::{Close, CloseCode};
 
+use super::bells::{Bells, Line, wait};
 use super::clock::Clock;
 use super::error::{Ended, EndedBy, Undecided};
 use super::pool::Member;
 use super::{LinkInfo, LinkState};
 
-/// Wakes those who wait on one stream. All waiting is: get in line, look under the lock, sleep.
-#[derive(Debug, Default)]
-pub(crate) struct Bells {
-    pub(crate) readable: Notify,
-    pub(crate) writable: Notify,
-    pub(crate) confirmed: Notify,
-    /// How far the core told that the peer has it; it also answers for streams that are closed since.
-    pub(crate) confirmed_to: AtomicU64,
-    /// Senders of whole messages take turns, so that a large one is not overtaken for ever by small ones.
-    pub(crate) turn: Arc<tokio::sync::Mutex<()>>,
-}
+/// Up to so many bytes less may be promised than the pool was told, until the session's task works next: a lane's own
+/// credit. What is held is told at once.
+const UNREPORTED_MAX_BYTES: u64 = LANE_CREDIT_BYTES;
 
 /// One opened stream as the shell knows it.
 #[derive(Debug)]
@@ -69,7 +62,18 @@ pub(crate) struct State {
     /// What the pool was last told.
     reported: Option<(Usage, Ask, bool)>,
     /// Wakes the task.
-    pub(crate) task: Option<Waker>,
+    task: Option<Waker>,
+    /// What the task sleeps with; `None` while it works or was woken.
+    asleep: Option<Asleep>,
+}
+
+/// What a task that sleeps has seen.
+#[derive(Clone, Copy, Debug)]
+struct Asleep {
+    /// A link has room: what there is to send can go.
+    has_room: bool,
+    /// It looks at the pool again by itself.
+    waits_for_pool: bool,
 }
 
 /// A session, for its handles and its task.
@@ -80,10 +84,10 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(super) member: Member,
     state: Mutex<State>,
-    /// Of every lane's permanent stream.
-    pub(crate) lanes: [(StreamKey, Arc<Bells>); Lane::COUNT],
+    /// Of every lane's permanent stream; its bells are made for the first who uses it.
+    pub(crate) lanes: [(StreamKey, OnceLock<Arc<Bells>>); Lane::COUNT],
     pub(crate) any_readable: Notify,
-    pub(crate) openable: Notify,
+    pub(crate) openable: Line,
     pub(crate) acceptable: Notify,
     pub(crate) over: Notify,
     pub(crate) link_state: watch::Sender<LinkState>,
@@ -92,7 +96,7 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(core: Core, peer: PublicKey, clock: Clock, member: Member) -> Arc<Self> {
         let id = core.id();
-        let lanes = std::array::from_fn(|lane| (core.lane(Lane(lane as u8)), Arc::default()));
+        let lanes = std::array::from_fn(|lane| (core.lane(Lane(lane as u8)), OnceLock::new()));
         let state = State {
             core,
             streams: HashMap::new(),
@@ -106,6 +110,7 @@ impl Shared {
             undecided: Vec::new(),
             reported: None,
             task: None,
+            asleep: None,
         };
         let shared = Arc::new(Self {
             id,
@@ -116,7 +121,7 @@ impl Shared {
             state: Mutex::new(state),
             lanes,
             any_readable: Notify::new(),
-            openable: Notify::new(),
+            openable: Line::default(),
             acceptable: Notify::new(),
             over: Notify::new(),
             link_state: watch::Sender::new(LinkState::Disconnected),
@@ -131,14 +136,29 @@ impl Shared {
         self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    pub(crate) fn lane(&self, lane: Lane) -> &(StreamKey, Arc<Bells>) {
-        &self.lanes[usize::from(lane.0).min(Lane::COUNT - 1)]
+    pub(crate) fn lane(&self, lane: Lane) -> (StreamKey, &Arc<Bells>) {
+        let (key, bells) = &self.lanes[usize::from(lane.0).min(Lane::COUNT - 1)];
+        (*key, bells.get_or_init(Arc::default))
     }
 
     /// Makes one change, with what the pool allows; drains the events, tells the pool, and does what follows from that
     /// for others.
     pub(crate) fn change<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
-        let (answer, to_settle) = self.change_alone(change);
+        self.settle_after(self.change_alone(0, change))
+    }
+
+    /// Makes a change for a handle: the task is woken if that gave it something to do.
+    #[inline]
+    pub(crate) fn command<R>(&self, command: impl FnOnce(&mut State) -> R) -> R {
+        let change = |state: &mut State| {
+            let answer = command(state);
+            state.rouse_task();
+            answer
+        };
+        self.settle_after(self.change_alone(UNREPORTED_MAX_BYTES, change))
+    }
+
+    fn settle_after<R>(&self, (answer, to_settle): (R, bool)) -> R {
         if to_settle {
             self.member.settle();
         }
@@ -146,43 +166,54 @@ impl Shared {
     }
 
     /// The same without what follows for others; says whether something does.
-    fn change_alone<R>(&self, change: impl FnOnce(&mut State) -> R) -> (R, bool) {
+    #[inline]
+    fn change_alone<R>(&self, unreported: u64, change: impl FnOnce(&mut State) -> R) -> (R, bool) {
         let mut state = self.lock();
         state.core.allow(self.member.view());
         let answer = change(&mut state);
         self.drain(&mut state);
-        (answer, self.report(&mut state))
+        (answer, self.report(&mut state, unreported))
     }
 
-    fn report(&self, state: &mut State) -> bool {
+    /// Tells the pool what is held and promised now, unless nothing changed but that up to `unreported` bytes less are
+    /// promised.
+    fn report(&self, state: &mut State, unreported: u64) -> bool {
         let now = (state.core.usage(), state.core.asks(), state.core.is_ended());
+        let known = |(known, ask, ended): (Usage, Ask, bool)| {
+            let less = known.promised.checked_sub(now.0.promised);
+            known.held == now.0.held && less.is_some_and(|less| less <= unreported) && (ask, ended) == (now.1, now.2)
+        };
         // Who waits says so each time: its turn may have been taken away meanwhile.
-        if state.reported == Some(now) && now.1 == Ask::Nothing {
+        if now.1 == Ask::Nothing && state.reported.is_some_and(known) {
             return false;
         }
         state.reported = Some(now);
         self.member.report(now.0, now.1, now.2)
     }
 
-    /// Makes a change for a handle: the task is woken, since it may have something to do.
-    pub(crate) fn command<R>(&self, command: impl FnOnce(&mut State) -> R) -> R {
-        self.change(|state| {
-            let answer = command(state);
-            state.wake_task();
-            answer
-        })
+    /// The task has done all that it saw and would sleep. Says whether there is nothing more; it is woken by the first
+    /// command that changes that.
+    pub(crate) fn may_sleep(&self, has_room: bool) -> bool {
+        let mut state = self.lock();
+        state.asleep = Some(Asleep { has_room, waits_for_pool: state.core.waits_for_pool() });
+        let sleeps = !state.is_work_for_task();
+        if !sleeps {
+            state.asleep = None;
+        }
+        sleeps
     }
 
     /// The pool allows something else now.
     pub(super) fn look_at_pool(&self) {
-        self.change_alone(|state| state.wake_task());
+        self.change_alone(0, |state| state.wake_task());
     }
 
     /// Ends the session in order; see [`super::Session::close`].
     pub(crate) fn close(&self, close: Close) {
-        self.command(|state| {
+        self.change(|state| {
             state.core.close(close.clone());
             state.closing.get_or_insert(close);
+            state.wake_task();
         });
     }
 
@@ -193,7 +224,7 @@ impl Shared {
 
     /// The same at the pool's word, which goes on by itself.
     pub(super) fn cut_for_memory(&self, close: Close) {
-        self.change_alone(|state| state.cut(close));
+        self.change_alone(0, |state| state.cut(close));
     }
 
     /// Waits for the session's end and says why.
@@ -229,7 +260,7 @@ impl Shared {
                         self.any_readable.notify_waiters();
                     }
                 }
-                Event::Writable(key) => self.ring(state, key, |bells| &bells.writable),
+                Event::Writable(key) => self.ring(state, key, |bells| bells.writable.ring()),
                 Event::Confirmed(key, Mark(offset)) => {
                     if let Some(bells) = self.bells(state, key) {
                         bells.confirmed_to.fetch_max(offset, Ordering::Relaxed);
@@ -240,16 +271,15 @@ impl Shared {
                     if let Some(entry) = state.streams.get_mut(&key) {
                         entry.finished = true;
                     }
-                    self.ring(state, key, |bells| &bells.confirmed);
+                    self.ring(state, key, |bells| bells.confirmed.notify_waiters());
                 }
                 Event::Stopped(key, code) => {
                     if let Some(entry) = state.streams.get_mut(&key) {
                         entry.stopped = Some(code);
                     }
-                    self.ring(state, key, |bells| &bells.writable);
-                    self.ring(state, key, |bells| &bells.confirmed);
+                    self.ring(state, key, Bells::ring_all);
                 }
-                Event::Openable => self.openable.notify_waiters(),
+                Event::Openable => self.openable.ring(),
                 Event::Ended(reason) => self.end(state, reason),
             }
         }
@@ -260,13 +290,15 @@ impl Shared {
     }
 
     fn bells(&self, state: &State, key: StreamKey) -> Option<Arc<Bells>> {
-        let lane = self.lanes.iter().find(|(lane, _)| *lane == key).map(|(_, bells)| bells);
-        lane.or_else(|| state.streams.get(&key).map(|entry| &entry.bells)).cloned()
+        match self.lanes.iter().find(|(lane, _)| *lane == key) {
+            Some((_, bells)) => bells.get().cloned(),
+            None => state.streams.get(&key).map(|entry| entry.bells.clone()),
+        }
     }
 
-    fn ring(&self, state: &State, key: StreamKey, which: impl FnOnce(&Bells) -> &Notify) {
+    fn ring(&self, state: &State, key: StreamKey, ring: impl FnOnce(&Bells)) {
         if let Some(bells) = self.bells(state, key) {
-            which(&bells).notify_waiters();
+            ring(&bells);
         }
     }
 
@@ -284,18 +316,43 @@ impl Shared {
         state.ended = Some(ended(reason));
         self.link_state.send_replace(LinkState::Ended);
         let streams = state.streams.values().map(|entry| &entry.bells);
-        for bells in self.lanes.iter().map(|(_, bells)| bells).chain(streams) {
-            [&bells.readable, &bells.writable, &bells.confirmed].into_iter().for_each(Notify::notify_waiters);
+        for bells in self.lanes.iter().filter_map(|(_, bells)| bells.get()).chain(streams) {
+            bells.ring_all();
         }
-        [&self.any_readable, &self.openable, &self.acceptable, &self.over].into_iter().for_each(Notify::notify_waiters);
+        [&self.any_readable, &self.acceptable, &self.over].into_iter().for_each(Notify::notify_waiters);
+        self.openable.ring();
     }
 }
 
 impl State {
-    fn wake_task(&self) {
+    /// The task works, and is woken so later.
+    pub(crate) fn wakes(&mut self, task: &Waker) {
+        self.asleep = None;
+        match &mut self.task {
+            Some(known) => known.clone_from(task),
+            none => *none = Some(task.clone()),
+        }
+    }
+
+    fn wake_task(&mut self) {
+        self.asleep = None;
         if let Some(task) = &self.task {
             task.wake_by_ref();
         }
+    }
+
+    /// Wakes the task if it sleeps and has something to do now.
+    fn rouse_task(&mut self) {
+        if self.is_work_for_task() {
+            self.wake_task();
+        }
+    }
+
+    fn is_work_for_task(&self) -> bool {
+        self.asleep.is_some_and(|asleep| {
+            let sends = asleep.has_room && self.core.wants_to_send();
+            sends || self.core.waits_for_pool() && !asleep.waits_for_pool || self.core.is_ended()
+        })
     }
 
     fn cut(&mut self, close: Close) {
@@ -318,18 +375,6 @@ impl State {
     pub(crate) fn over(&self) -> Ended {
         let close = || self.closing.clone().unwrap_or(Close::new(CloseCode::Internal));
         self.ended.clone().unwrap_or_else(|| Ended { by: EndedBy::Us, close: close() })
-    }
-}
-
-/// Gets in line, looks, sleeps: whoever rings after the look is heard.
-pub(super) async fn wait<T>(bell: &Notify, mut look: impl FnMut() -> Option<T>) -> T {
-    loop {
-        let mut rung = pin!(bell.notified());
-        rung.as_mut().enable();
-        if let Some(found) = look() {
-            return found;
-        }
-        rung.await;
     }
 }
 

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use towline_proto::session::{SendError as CoreSendError, StreamKey};
 
+use super::Session;
+use super::bells::{Bells, wait};
 use super::error::{RecvError, SendError};
-use super::shared::{Bells, wait};
-use super::{Session, confirmed, end_of_receiving, receive, refusal, send_message};
+use super::messages::{confirmed, end_of_receiving, receive, refusal, send_message};
 
 /// The code of a reset or stop that nobody chose: a half was dropped before its end.
 const DROPPED_CODE: u32 = 0;
@@ -106,7 +107,7 @@ impl SendHalf {
                 Err(error) => Some(Err(refusal(state, *key, error))),
             })
         };
-        wait(&bells.writable, now).await
+        bells.writable.wait(now).await
     }
 
     /// Takes all of `bytes`. Dropped before it returns, it has taken some of them.

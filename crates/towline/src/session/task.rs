@@ -64,8 +64,8 @@ pub(crate) trait Reconnect: Send {
 pub(crate) enum Supply {
     /// The client's.
     Reconnect(Box<dyn Reconnect>),
-    /// The server's: peers join.
-    Joins(mpsc::Receiver<Join>),
+    /// The server's: peers join. Boxed, for the channel's memory has 32 places from the start, however few are in use.
+    Joins(mpsc::Receiver<Box<Join>>),
 }
 
 /// Owns the links, the timer and the way to new links; see the module's page.
@@ -77,6 +77,10 @@ pub(crate) struct SessionTask {
     moved: Option<Moved>,
     config: LinkConfig,
     timer: Pin<Box<Sleep>>,
+    /// When the timer rings; never later than there is something to do.
+    rings_at: Instant,
+    /// The sum of the links' round-trip times as the handles see them.
+    shown_rtt: Duration,
     /// When the last words must have left; set when the session is over.
     goodbye: Option<Instant>,
 }
@@ -90,10 +94,11 @@ impl SessionTask {
         supply: Supply,
         config: LinkConfig,
     ) -> Self {
-        let timer = Box::pin(sleep_until(shared.clock.at(shared.clock.now())));
+        let now = shared.clock.now();
+        let timer = Box::pin(sleep_until(shared.clock.at(now)));
         let (links, rejoin, moved, goodbye) = (Vec::new(), None, None, None);
-        let mut task = Self { shared, links, supply, rejoin, moved, config, timer, goodbye };
-        let now = task.shared.clock.now();
+        let (rings_at, shown_rtt) = (now, Duration::ZERO);
+        let mut task = Self { shared, links, supply, rejoin, moved, config, timer, rings_at, shown_rtt, goodbye };
         task.add_link(first, answer, now);
         task
     }
@@ -138,7 +143,7 @@ impl SessionTask {
         match &mut self.supply {
             Supply::Joins(joins) => {
                 if let Poll::Ready(Some(join)) = joins.poll_recv(cx) {
-                    self.take_join(join, now);
+                    self.take_join(*join, now);
                     cx.waker().wake_by_ref();
                 }
             }
@@ -213,7 +218,16 @@ impl SessionTask {
                 }
             }
         }
-        self.show_links();
+        let rtt = self.rtt();
+        if rtt != self.shown_rtt {
+            self.shown_rtt = rtt;
+            self.show_links();
+        }
+    }
+
+    /// All round-trip times together: another sum when one was measured anew.
+    fn rtt(&self) -> Duration {
+        self.links.iter().filter_map(Link::rtt).sum()
     }
 
     /// A link's end ends the session only if the peer broke a rule.
@@ -242,16 +256,20 @@ impl SessionTask {
         if self.links.is_empty() || now >= until {
             return Poll::Ready(());
         }
-        self.sleep_until(cx, Some(until))
+        self.sleep_until(cx, now, Some(until))
     }
 
     /// Arms the timer. `Pending`, or woken at once if the time is already there.
-    fn sleep_until(&mut self, cx: &mut Context<'_>, at: Option<Instant>) -> Poll<()> {
-        if let Some(at) = at {
+    ///
+    /// A time that moved away is met by a timer that rings too early and is armed anew then: most move with each read.
+    fn sleep_until(&mut self, cx: &mut Context<'_>, now: Instant, at: Option<Instant>) -> Poll<()> {
+        let Some(at) = at else { return Poll::Pending };
+        if at < self.rings_at || self.rings_at <= now {
+            self.rings_at = at;
             self.timer.as_mut().reset(self.shared.clock.at(at));
-            if self.timer.as_mut().poll(cx).is_ready() {
-                cx.waker().wake_by_ref();
-            }
+        }
+        if self.timer.as_mut().poll(cx).is_ready() {
+            cx.waker().wake_by_ref();
         }
         Poll::Pending
     }
@@ -272,14 +290,12 @@ impl Future for SessionTask {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
         let now = this.shared.clock.now();
-        this.shared.change(|state| {
-            match &mut state.task {
-                Some(waker) => waker.clone_from(cx.waker()),
-                none => *none = Some(cx.waker().clone()),
-            }
+        let is_over = this.shared.change(|state| {
+            state.wakes(cx.waker());
             state.core.handle_timeout(now);
+            state.core.is_ended()
         });
-        if this.shared.lock().ended.is_none() {
+        if !is_over {
             this.poll_supply(cx, now);
             this.poll_links(cx, now);
         }
@@ -287,7 +303,11 @@ impl Future for SessionTask {
             return this.poll_goodbye(cx, now);
         }
         let next = this.next_timeout(now);
-        this.sleep_until(cx, next)
+        let has_room = this.links.iter_mut().any(Link::has_room);
+        if !this.shared.may_sleep(has_room) {
+            cx.waker().wake_by_ref();
+        }
+        this.sleep_until(cx, now, next)
     }
 }
 

@@ -12,8 +12,8 @@ use rustls::{ClientConfig, Error, RootCertStore, ServerConfig};
 use towline_proto::ids::KeyHash;
 
 use super::exporter::Catch;
+use super::handshake::Handshake;
 use super::key_exchange::PostQuantum;
-use super::machine::Machine;
 use super::verify::{AnyKey, Pinned};
 use crate::identity::Identity;
 
@@ -93,16 +93,17 @@ impl ClientTls {
     fn finished(mut config: ClientConfig, name: ServerName<'static>, alpn: &[u8]) -> Self {
         config.alpn_protocols = vec![alpn.to_vec()];
         config.resumption = Resumption::disabled();
+        config.enable_secret_extraction = true;
         Self { config, name }
     }
 
-    pub(super) fn begin(&self) -> Result<Machine, Error> {
+    pub(super) fn begin(&self) -> Result<Handshake, Error> {
         let caught = Arc::new(Catch::default());
         let mut config = self.config.clone();
         config.key_log = caught.clone();
         let alpn = config.alpn_protocols.concat();
         let connection = UnbufferedClientConnection::new(Arc::new(config), self.name.clone())?;
-        Ok(Machine::client(connection, caught, alpn))
+        Ok(Handshake::client(connection, caught, alpn))
     }
 }
 
@@ -142,14 +143,15 @@ impl ServerTls {
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
         config.max_early_data_size = 0;
+        config.enable_secret_extraction = true;
         Self(config)
     }
 
-    pub(super) fn begin(&self) -> Result<Machine, Error> {
+    pub(super) fn begin(&self) -> Result<Handshake, Error> {
         let caught = Arc::new(Catch::default());
         let mut config = self.0.clone();
         config.key_log = caught.clone();
         let alpn = config.alpn_protocols.concat();
-        Ok(Machine::server(UnbufferedServerConnection::new(Arc::new(config))?, caught, alpn))
+        Ok(Handshake::server(UnbufferedServerConnection::new(Arc::new(config))?, caught, alpn))
     }
 }

@@ -10,12 +10,16 @@
 //! end and demanded of the peer: a stream without it ends as [`Cut`](crate::connection::ConnectionEnd::Cut).
 
 mod bare;
+mod buffers;
 mod config;
 mod error;
 mod exporter;
+mod handshake;
+mod incoming;
 mod key_exchange;
 pub(crate) mod keys;
-mod machine;
+mod record;
+mod records;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -24,6 +28,6 @@ mod verify;
 pub use bare::{Acceptor, Connector};
 pub(crate) use config::{ClientTls, ServerTls};
 pub use error::{TlsError, WrongKey};
+pub(crate) use handshake::Proven;
 pub use key_exchange::{BadPostQuantum, KeyExchange, PostQuantum};
-pub(crate) use stream::Proven;
 pub use stream::TlsStream;

@@ -121,3 +121,23 @@ async fn peers_of_another_protocol_are_refused() {
     let (near, far) = tokio::join!(connector.connect(near), acceptor.accept(far));
     assert!(near.is_err() && far.is_err());
 }
+
+/// The fuzz target's own way to look at it, over seeded edits.
+#[test]
+fn records_that_somebody_edits_on_their_way_are_refused() {
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    for round in 0..200 {
+        let steps = 1 + round % 12;
+        let input: Vec<u8> = (0..4 * steps)
+            .map(|at| {
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                // Mostly places that there are: what lies on the wire is seldom longer than this.
+                if at % 4 == 1 { (state >> 32) as u8 % 8 } else { (state >> 32) as u8 }
+            })
+            .collect();
+        // Every conversation begins with something on the wire.
+        crate::tls::tls_records(&[&[0, 1, 0, round as u8], &input[..]].concat());
+    }
+}

@@ -12,6 +12,10 @@ use towline::connection::Connection;
 
 use crate::support::{over_memory, soon};
 
+async fn echo(item: String) -> Result<String, Status> {
+    Ok(item)
+}
+
 /// A server that can be away, and everything it was asked for.
 #[derive(Clone, Default)]
 struct World {
@@ -29,7 +33,7 @@ impl World {
         }
         let codec = || <PacketCodec<LengthPrefixed, MessagePack<String>>>::new(LengthPrefixed::u32(1_000));
         let (near, far) = duplex(4_096);
-        let (_, calls) = exchange(false, Default::default(), each(async |item: String| Ok(item)));
+        let (_, calls) = exchange(false, Default::default(), each(echo));
         let task = tokio::spawn(Connection::answering(far, codec(), calls, Default::default()));
         self.connections.lock().unwrap().push(task.abort_handle());
         let (caller, calls) = exchange(true, Default::default(), NoAnswer);

@@ -378,9 +378,9 @@ async fn callers_wait_in_line_for_a_place_and_a_place_given_up_goes_to_the_next(
 #[tokio::test]
 async fn calls_go_both_ways_over_one_connection() {
     let (near, far) = duplex(4_096);
-    let (one, calls) = exchange(true, Default::default(), each(async |item: Bytes| Ok(item.slice(1..))));
+    let (one, calls) = exchange(true, Default::default(), each(|item: Bytes| async move { Ok(item.slice(1..)) }));
     calling(near, codec(), calls);
-    let (other, calls) = exchange(false, Default::default(), each(async |item: Bytes| Ok(item.slice(2..))));
+    let (other, calls) = exchange(false, Default::default(), each(|item: Bytes| async move { Ok(item.slice(2..)) }));
     answering(far, codec(), calls);
     for _ in 0..100 {
         let (there, back) = tokio::join!(soon(one.call("abc".into())), soon(other.call("abc".into())));
@@ -500,7 +500,7 @@ async fn direct_calls_carry_every_content() {
         let (near, far) = duplex(4_096);
         let (caller, calls) = exchange(true, Default::default(), NoAnswer);
         calling(near, codec(), calls);
-        let hello = each(async |name: String| Ok(format!("hello {name}")));
+        let hello = each(|name: String| async move { Ok(format!("hello {name}")) });
         let (_other, calls) = exchange(false, Default::default(), hello);
         answering(far, codec(), calls);
         assert_eq!(soon(caller.call("kitchen".to_owned())).await.unwrap(), "hello kitchen");
@@ -574,20 +574,23 @@ impl Encoder for OwnCodec {
     }
 }
 
+/// Puts the words that come together, and says each time what there is.
+async fn collect(mut call: Asked<Word, Word>) -> Result<Option<Word>, Status> {
+    let mut text = call.item.0;
+    while let Some(more) = call.requests.recv().await? {
+        text += &more.0;
+        call.replies.send(Word(text.clone())).await?;
+    }
+    if text.is_empty() { Err(Status::new(Code::NotFound, "no word")) } else { Ok(Some(Word(text))) }
+}
+
 #[tokio::test]
 async fn calls_speak_a_wire_format_of_ones_own() {
     let codec = || OwnCodec(<MessagePack<Own>>::codec(1 << 16));
     let (near, far) = duplex(4_096);
     let (caller, calls) = exchange(true, Default::default(), NoAnswer);
     calling(near, codec(), calls);
-    let (_other, calls) = exchange(false, Default::default(), async |mut call: Asked<Word, Word>| {
-        let mut text = call.item.0;
-        while let Some(more) = call.requests.recv().await? {
-            text += &more.0;
-            call.replies.send(Word(text.clone())).await?;
-        }
-        if text.is_empty() { Err(Status::new(Code::NotFound, "no word")) } else { Ok(Some(Word(text))) }
-    });
+    let (_other, calls) = exchange(false, Default::default(), collect);
     answering(far, codec(), calls);
     let word = |text: &str| Word(text.to_owned());
     let within = Duration::from_secs(600);

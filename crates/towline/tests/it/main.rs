@@ -1,5 +1,6 @@
 //! Whole sessions through the public interface: over loopback sockets, memory, and a proxy that cuts.
 
+mod batches;
 mod call_pool;
 mod calls;
 mod direct;
@@ -12,3 +13,4 @@ mod resume;
 mod services;
 mod support;
 mod time;
+mod tower_layers;

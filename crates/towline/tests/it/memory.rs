@@ -143,7 +143,9 @@ async fn p10_one_stalled_reader_among_many_takes_its_windows_and_the_others_mess
     }
     assert!(most <= world.formula(), "{most}");
     let windows = 8 * 256 * 1024;
-    assert!(most - idle <= 2 * windows, "its rings and what is under way: {most} {idle}");
+    // Those that just worked keep their rings until they rest: one each way.
+    let kept = count * 2 * 16 * 1024;
+    assert!(most - idle <= 2 * windows + kept, "its rings, what is under way and kept: {most} {idle}");
     assert_eq!(world.pool.stats().cut, 0);
     world.house.listen.notify_waiters();
     drop(stalled);

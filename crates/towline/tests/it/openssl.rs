@@ -3,8 +3,10 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use towline::tls::{Acceptor, Connector};
 use towline::{Client, ClientConfig, Close, CloseCode, ConnectError, Identity, PostQuantum, RunningServer, Server};
 use towline_proto::mail::keys::PublicKey;
 use towline_proto::session::handshake::{self, Offer};
@@ -13,6 +15,9 @@ use crate::support::{Deaf, soon};
 
 /// What lets the key `ca` certify another.
 const BY_AUTHORITY: &str = "-CA ca.pem -CAkey ca.key";
+
+/// A key of the kind that authorities certify.
+const CURVE: &str = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
 
 /// A folder of keys and certificates that openssl makes.
 struct Workshop(tempfile::TempDir);
@@ -66,7 +71,11 @@ impl Workshop {
 
     /// Starts `s_client`; `more` are its further words.
     fn client(&self, address: SocketAddr, more: &str) -> Running {
-        let words = format!("s_client -connect {address} -tls1_3 -groups X25519 -alpn towline/1 {more}");
+        self.client_of("towline/1", address, more)
+    }
+
+    fn client_of(&self, alpn: &str, address: SocketAddr, more: &str) -> Running {
+        let words = format!("s_client -connect {address} -tls1_3 -groups X25519 -alpn {alpn} {more}");
         let mut command = self.command(&words);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Running(command.spawn().unwrap())
@@ -74,8 +83,12 @@ impl Workshop {
 
     /// Starts `s_server` with the key and certificate `name`, and waits until it says where it listens.
     fn server(&self, name: &str) -> (Running, String, BufReader<std::process::ChildStdout>) {
-        let words = format!("s_server -accept 127.0.0.1:0 -cert {name}.pem -key {name}.key -tls1_3 -alpn towline/1");
-        let mut command = self.command(&(words + " -verify 1 -naccept 1"));
+        self.server_of("towline/1", name, "-verify 1")
+    }
+
+    fn server_of(&self, alpn: &str, name: &str, more: &str) -> (Running, String, BufReader<std::process::ChildStdout>) {
+        let words = format!("s_server -accept 127.0.0.1:0 -cert {name}.pem -key {name}.key -tls1_3 -alpn {alpn}");
+        let mut command = self.command(&format!("{words} {more} -naccept 1"));
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut server = Running(command.spawn().unwrap());
         let mut lines = BufReader::new(server.0.stdout.take().unwrap());
@@ -193,4 +206,100 @@ async fn p31_openssl_s_server_with_a_certified_key_hears_nothing_and_one_with_th
             assert!(matches!(failed, ConnectError::WrongKey { .. }), "{failed}");
         }
     }
+}
+
+/// The protocol of the tests below.
+const LINES: &str = "lines/1";
+
+/// What `s_client` and `s_server` take as a command to change keys; the large letter asks for the peer's, too.
+const KEY_CHANGES: [&str; 4] = ["K", "k", "K", "K"];
+
+/// A program of openssl's and what it shows and is told; `-msg` makes it show messages of TLS, too.
+struct Talker<R> {
+    _running: Running,
+    typed: std::process::ChildStdin,
+    shown: Arc<Mutex<BufReader<R>>>,
+}
+
+impl<R: std::io::Read + Send + 'static> Talker<R> {
+    fn new(mut running: Running, shown: BufReader<R>) -> Self {
+        let typed = running.0.stdin.take().unwrap();
+        Self { _running: running, typed, shown: Arc::new(Mutex::new(shown)) }
+    }
+
+    fn say(&mut self, line: &str) {
+        // In one piece: a command is one only where what is read begins.
+        self.typed.write_all(format!("{line}\n").as_bytes()).unwrap();
+    }
+
+    /// Waits until it shows a line with these words.
+    async fn shows(&self, words: &[&str]) {
+        let words: Vec<_> = words.iter().map(|word| word.to_string()).collect();
+        let shown = self.shown.clone();
+        let reading = tokio::task::spawn_blocking(move || {
+            let (mut shown, mut line) = (shown.lock().unwrap(), String::new());
+            while !words.iter().all(|word| line.contains(word.as_str())) {
+                line.clear();
+                assert!(shown.read_line(&mut line).unwrap() > 0, "openssl ended without {words:?}");
+            }
+        });
+        soon(reading).await.unwrap();
+    }
+
+    /// Lets it change keys again and again, and sees that lines go to and fro under each.
+    async fn change_keys<S: AsyncRead + AsyncWrite + Unpin>(&mut self, stream: &mut S) {
+        for change in KEY_CHANGES {
+            self.say(change);
+            self.shows(&[">>>", "KeyUpdate"]).await;
+            self.say("a line");
+            let mut line = [0; 7];
+            soon(stream.read_exact(&mut line)).await.unwrap();
+            assert_eq!(&line, b"a line\n");
+            if change == "K" {
+                self.shows(&["<<<", "KeyUpdate"]).await;
+            }
+            soon(stream.write_all(b"an answer\n")).await.unwrap();
+            self.shows(&["an answer"]).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn openssl_s_client_changes_keys_and_both_go_on() {
+    let Some(shop) = Workshop::open("openssl s_client") else { return };
+    shop.run(&format!("req -x509 {CURVE} -keyout web.key -out web.pem -subj /CN=web"));
+    let [chain, key] = ["web.pem", "web.key"].map(|name| std::fs::read(shop.0.path().join(name)).unwrap());
+    let acceptor = Acceptor::with_certificate(&chain, &key, LINES.as_bytes()).unwrap();
+    for suite in ["TLS_AES_256_GCM_SHA384", "TLS_AES_128_GCM_SHA256", "TLS_CHACHA20_POLY1305_SHA256"] {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut client = shop.client_of(LINES, address, &format!("-msg -ciphersuites {suite}"));
+        let shown = BufReader::new(client.0.stdout.take().unwrap());
+        let mut client = Talker::new(client, shown);
+        let mut stream = soon(acceptor.accept(soon(listener.accept()).await.unwrap().0)).await.unwrap();
+        client.shows(&["Cipher is", suite]).await;
+        client.change_keys(&mut stream).await;
+        client.say("Q");
+        assert_eq!(soon(stream.read(&mut [0; 8])).await.unwrap(), 0, "{suite}: a goodbye");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn openssl_s_server_sends_tickets_and_changes_keys_and_both_go_on() {
+    let Some(shop) = Workshop::open("openssl s_server") else { return };
+    shop.run(&format!("req -x509 {CURVE} -keyout ca.key -out ca.pem -subj /CN=ca"));
+    let named = "-subj /CN=web -addext subjectAltName=DNS:web -addext basicConstraints=critical,CA:FALSE";
+    shop.run(&format!("req -x509 {CURVE} -keyout web.key -out web.pem {named} {BY_AUTHORITY}"));
+    let roots = std::fs::read(shop.0.path().join("ca.pem")).unwrap();
+    let connector = Connector::to_name("web", &roots, LINES.as_bytes()).unwrap();
+    let (server, address, shown) = shop.server_of(LINES, "web", "-msg -num_tickets 5");
+    let mut server = Talker::new(server, shown);
+    let io = tokio::net::TcpStream::connect(&address).await.unwrap();
+    let mut stream = soon(connector.connect(io)).await.unwrap();
+    for _ in 0..5 {
+        server.shows(&[">>>", "NewSessionTicket"]).await;
+    }
+    server.change_keys(&mut stream).await;
+    soon(stream.shutdown()).await.unwrap();
+    server.shows(&["<<<", "close_notify"]).await;
 }

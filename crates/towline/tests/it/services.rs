@@ -1,13 +1,9 @@
-//! Services from a list of methods, in each format; and calls between `tower`'s layers.
+//! Services from a list of methods, in each format.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
-use tower::{Service as _, ServiceExt};
-use towline::call::{CallInfo, Caller, Calls, Code, Request, Status, TowerService, TypedReplies, TypedRequests};
-use towline::codec::{Json, MessagePack, Prost};
+use towline::call::{CallInfo, Caller, Code, Request, Status, TypedReplies, TypedRequests};
+use towline::codec::{MessagePack, Prost};
 
 use crate::support::{over_memory, soon};
 
@@ -30,8 +26,10 @@ towline::service! {
 }
 
 towline::service! {
-    mod lines in Json {
-        fn length(String) -> usize;
+    /// Under names that are not Rust's.
+    mod lines in towline::codec::Json as "text.Lines" {
+        fn length(String) -> usize as "Length";
+        fn words(String) -> stream String as "Words";
     }
 }
 
@@ -46,6 +44,19 @@ impl protobuf::Handler for Able {
 impl lines::Handler for Able {
     async fn length(&self, line: String, _: &CallInfo) -> Result<usize, Status> {
         Ok(line.len())
+    }
+
+    async fn words(
+        &self,
+        line: String,
+        mut replies: TypedReplies<'_, towline::codec::Json<String, String>>,
+        info: &CallInfo,
+    ) -> Result<(), Status> {
+        replies.send(&info.method).await?;
+        for word in line.split(' ') {
+            replies.send(&word.to_owned()).await?;
+        }
+        Ok(())
     }
 }
 
@@ -136,73 +147,16 @@ async fn services_speak_protocol_buffers_and_json_too() {
     assert_eq!(soon(lines::Client::new(Caller::new(session)).length(&"four".into())).await, Ok(4));
 }
 
-/// Fails as often as it is told, then says hello.
-#[derive(Clone)]
-struct Unsteady(Arc<AtomicUsize>);
-
-impl tower::Service<Request> for Unsteady {
-    type Response = Bytes;
-    type Error = Status;
-    type Future = std::future::Ready<Result<Bytes, Status>>;
-
-    fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), Status>> {
-        std::task::Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request) -> Self::Future {
-        let failing = self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
-        let reply = [b"hello ", &request.item.unwrap()[..]].concat();
-        std::future::ready(if failing { Err(Code::Unavailable.into()) } else { Ok(reply.into()) })
-    }
-}
-
-/// Tries again while the other side is unavailable, three times at most.
-#[derive(Clone)]
-struct ThreeTimes(usize);
-
-impl tower::retry::Policy<Request, Bytes, Status> for ThreeTimes {
-    type Future = std::future::Ready<()>;
-
-    fn retry(&mut self, _: &mut Request, result: &mut Result<Bytes, Status>) -> Option<Self::Future> {
-        let again = result.as_ref().is_err_and(|status| status.code == Code::Unavailable) && self.0 > 0;
-        self.0 = self.0.saturating_sub(1);
-        again.then(|| std::future::ready(()))
-    }
-
-    fn clone_request(&mut self, request: &Request) -> Option<Request> {
-        Some(request.clone())
-    }
-}
-
 #[tokio::test]
-async fn towers_retry_and_limits_stand_around_both_sides() {
-    let failures = Arc::new(AtomicUsize::new(3));
-    let answering = tower::ServiceBuilder::new().concurrency_limit(1).service(Unsteady(failures.clone()));
-    let (_server, session) = over_memory(Calls::new(TowerService::new(answering))).await;
-    let mut calling = tower::ServiceBuilder::new().retry(ThreeTimes(3)).service(Caller::new(session.clone()));
-    let reply = soon(async { calling.ready().await?.call(Request::new("greet", "kitchen")).await });
-    assert_eq!(reply.await.unwrap(), "hello kitchen");
-    failures.store(1, Ordering::SeqCst);
-    let failed = soon(Caller::new(session).oneshot(Request::new("greet", "kitchen"))).await.unwrap_err();
-    assert_eq!(failed.code, Code::Unavailable, "without the layer nothing tries again");
-}
-
-#[tokio::test(start_paused = true)]
-async fn towers_timeout_cancels_the_call() {
-    struct Never;
-    impl towline::call::Service for Never {
-        async fn call(&self, _: &mut towline::call::Incoming) -> Result<(), Status> {
-            std::future::pending().await
-        }
+async fn a_service_and_its_methods_have_the_names_on_the_wire_that_they_are_given() {
+    let (_server, session) = over_memory(lines::plugin(Able)).await;
+    let caller = Caller::new(session);
+    assert_eq!(soon(caller.unary(Request::new("text.Lines/Length", "\"four\""))).await.unwrap(), "4");
+    let mut words = soon(lines::Client::new(caller.clone()).words(&"a b".to_owned())).await.unwrap();
+    for word in ["text.Lines/Words", "a", "b"] {
+        assert_eq!(soon(words.recv()).await.unwrap().as_deref(), Some(word));
     }
-    let (_server, session) = over_memory(Calls::new(Never)).await;
-    let calling = tower::timeout::Timeout::new(Caller::new(session.clone()), Duration::from_secs(1));
-    let late = calling.oneshot(Request::new("greet", "")).await.unwrap_err();
-    assert!(late.is::<tower::timeout::error::Elapsed>(), "{late}");
-    soon(async {
-        while session.stats().streams > towline::Lane::COUNT {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    assert_eq!(soon(words.recv()).await, Ok(None));
+    let missing = soon(caller.unary(Request::new("lines/length", "\"four\""))).await.unwrap_err();
+    assert_eq!(missing.code, Code::Unimplemented);
 }

@@ -1,6 +1,7 @@
 //! Every step in and out of its place, every bound at its number and one past it.
 
 use super::*;
+use std::hash::BuildHasher;
 
 const WINDOW: u64 = 100;
 
@@ -16,12 +17,12 @@ fn a_call_goes_its_way_and_leaves_nothing_behind() {
     let (mut caller, mut answering) = pair();
     let id = caller.begin(10, false, ()).unwrap();
     assert_eq!(answering.received(id, FIRST, 10), Ok(Arrival::New(&mut ())));
-    caller.sent(id, 5);
+    assert!(caller.send(id, 5));
     assert_eq!(answering.received(id, Step::Item, 5), Ok(Arrival::Deliver(&mut ())));
     caller.end(id);
     assert!(!caller.is_sending(id));
     assert_eq!(answering.received(id, Step::End, 0), Ok(Arrival::Deliver(&mut ())));
-    answering.sent(id, 7);
+    assert!(answering.send(id, 7));
     assert_eq!(caller.received(id, Step::Item, 7), Ok(Arrival::Deliver(&mut ())));
     assert!(answering.close(id));
     assert_eq!(caller.received(id, Step::Last, 1), Ok(Arrival::Deliver(&mut ())));
@@ -48,11 +49,11 @@ fn p10_a_writer_stands_still_at_its_window_and_goes_on_as_its_reader_takes() {
     let id = caller.begin(1, true, ()).unwrap();
     answering.received(id, ALL, 1).unwrap();
     // 99 bytes leave one byte of credit: one more item may begin, whatever its length.
-    answering.sent(id, 99);
+    assert!(answering.send(id, 99));
     assert!(answering.may_send(id));
     assert_eq!(caller.received(id, Step::Item, 99), Ok(Arrival::Deliver(&mut ())));
-    answering.sent(id, 30);
-    assert!(!answering.may_send(id));
+    assert!(answering.send(id, 30));
+    assert!(!answering.may_send(id) && !answering.send(id, 1));
     assert_eq!(caller.received(id, Step::Item, 30), Ok(Arrival::Deliver(&mut ())));
     assert_eq!(caller.received(id, Step::Item, 1), Err(Fault::NoCredit(id.0)));
 
@@ -110,4 +111,16 @@ fn whoever_gives_up_is_heard_and_what_is_on_its_way_is_late() {
     assert_eq!(answering.received(id, Step::GiveUp, 0), Ok(Arrival::Over(&mut ())));
     assert!(!answering.is_open(id) && !answering.may_send(id));
     assert_eq!((caller.open(), answering.open()), (0, 0));
+}
+
+#[test]
+fn ids_of_a_sequence_spread_over_the_table() {
+    const PLACES: u64 = 1_024;
+    for first in [0, 1, 1 << 40] {
+        let mut loads = vec![0; PLACES as usize];
+        let ids = (0..PLACES).map(|number| CallId(first + 2 * number).0);
+        ids.for_each(|id| loads[(BuildHasherDefault::<IdHasher>::default().hash_one(id) % PLACES) as usize] += 1);
+        // Chance would put up to seven or so into one place.
+        assert!(loads.iter().max() <= Some(&8), "{:?} in one place", loads.iter().max());
+    }
 }

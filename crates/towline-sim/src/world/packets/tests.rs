@@ -149,10 +149,13 @@ fn rebinding_gives_a_new_address_and_the_old_one_is_gone_also_for_what_is_on_its
     world.rebind(inside);
     world.send(server, to, old, Ecn::NotCapable, b"too late");
     assert_eq!((world.step(), world.undeliverable()), (None, 2));
+    let guessed = Address { host: old.host + 1, port: old.port };
+    world.send(server, to, guessed, Ecn::NotCapable, b"to the new host before it spoke");
+    assert_eq!((world.step(), world.undeliverable()), (None, 3));
     say(&mut world, inside, to, b"two");
     world.step();
     let new = world.receive(server).unwrap().source;
-    assert_ne!(new.host, old.host);
+    assert_eq!(new.host, guessed.host);
     world.send(server, to, new, Ecn::NotCapable, b"back");
     assert_eq!(world.step(), Some(Happening::Datagram(inside)));
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -78,14 +79,24 @@ impl<Out: CallItem, In: CallItem> DirectCaller<Out, In> {
     }
 
     async fn unary(&self, item: Out, deadline: Option<Instant>) -> Result<In, Status> {
-        let mut unary = Unary(Some(self.begin(item, true, deadline).await?));
-        let answer = poll_fn(|cx| match &unary.0 {
-            Some(hold) => hold.shared.with(|state, _| state.poll_one(cx, hold.id)),
-            None => unreachable!("it is held until it is answered"),
+        let beginning = Beginning { item: Some(item), ends: true, deadline, ticket: None };
+        let mut unary = Unary { turn: Turn { shared: &self.0, beginning }, id: None };
+        // It begins and waits under one lock.
+        poll_fn(|cx| {
+            let Unary { turn: Turn { shared, beginning }, id } = &mut unary;
+            shared.with(|state, wakes| {
+                let begun = match *id {
+                    Some(begun) => begun,
+                    None => *id.insert(ready!(state.poll_begin(cx, beginning, wakes))?),
+                };
+                let answer = ready!(state.poll_one(cx, begun));
+                if answer.is_ok() {
+                    *id = None;
+                }
+                Poll::Ready(answer)
+            })
         })
-        .await?;
-        unary.0 = None;
-        Ok(answer)
+        .await
     }
 
     async fn streaming(&self, item: Out, deadline: Option<Instant>) -> Result<DirectCall<Out, In>, Status> {
@@ -103,13 +114,16 @@ impl<Out: CallItem, In: CallItem> DirectCaller<Out, In> {
     }
 }
 
-/// A unary call until it is answered.
-struct Unary<In: CallItem, Out: CallItem>(Option<Hold<In, Out>>);
+/// A unary call, in line at first and then with an id until it is answered.
+struct Unary<'a, In: CallItem, Out: CallItem> {
+    turn: Turn<'a, In, Out>,
+    id: Option<CallId>,
+}
 
-impl<In: CallItem, Out: CallItem> Drop for Unary<In, Out> {
+impl<In: CallItem, Out: CallItem> Drop for Unary<'_, In, Out> {
     fn drop(&mut self) {
-        if let Some(hold) = &self.0 {
-            hold.forget();
+        if let Some(id) = self.id {
+            self.turn.shared.forget(id, self.turn.beginning.deadline);
         }
     }
 }

@@ -22,11 +22,6 @@ pub(super) struct Hold<In: CallItem, Out: CallItem> {
 }
 
 impl<In: CallItem, Out: CallItem> Hold<In, Out> {
-    /// Why the call is given up, if it is given up now.
-    fn reason(&self) -> Status {
-        if self.deadline.is_some_and(|at| at <= Instant::now()) { too_late() } else { Code::Cancelled.into() }
-    }
-
     /// Runs `work` in the call's time; the caller gives the call up when it takes longer.
     async fn in_time<T>(&self, work: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
         let done = in_time(self.deadline, work).await;
@@ -42,11 +37,18 @@ impl<In: CallItem, Out: CallItem> Hold<In, Out> {
     fn give_up(&self, status: Status) {
         self.shared.with(|state, wakes| state.give_up(self.id, status, wakes));
     }
+}
 
+/// Why a call with that deadline is given up, if it is given up now.
+fn reason(deadline: Option<Instant>) -> Status {
+    if deadline.is_some_and(|at| at <= Instant::now()) { too_late() } else { Code::Cancelled.into() }
+}
+
+impl<In: CallItem, Out: CallItem> Shared<In, Out> {
     /// Nobody reads the call any more.
-    pub(super) fn forget(&self) {
-        let code = self.reason().code;
-        drop(self.shared.with(|state, wakes| state.forget(self.id, code, wakes)));
+    pub(super) fn forget(&self, id: CallId, deadline: Option<Instant>) {
+        let code = reason(deadline).code;
+        drop(self.with(|state, wakes| state.forget(id, code, wakes)));
     }
 }
 
@@ -89,7 +91,7 @@ impl<In: CallItem, Out: CallItem> DirectSink<In, Out> {
 impl<In: CallItem, Out: CallItem> Drop for DirectSink<In, Out> {
     fn drop(&mut self) {
         if self.hold.calls && !self.ended {
-            self.hold.give_up(self.hold.reason());
+            self.hold.give_up(reason(self.hold.deadline));
         }
     }
 }
@@ -134,7 +136,7 @@ impl<In: CallItem, Out: CallItem> DirectItems<In, Out> {
 impl<In: CallItem, Out: CallItem> Drop for DirectItems<In, Out> {
     fn drop(&mut self) {
         if self.0.calls {
-            self.0.forget();
+            self.0.shared.forget(self.0.id, self.0.deadline);
         }
     }
 }

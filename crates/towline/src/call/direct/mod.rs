@@ -33,7 +33,8 @@
 //!
 //! **What is bounded.** Calls open at once and bytes of items that wait on each are agreed on ([`DirectConfig`]); what
 //! waits to be sent by [`QUEUED_BYTES`]. Handlers run inside the connection, and only when there is room to send: a peer
-//! that stops reading stops the work it asked for.
+//! that stops reading stops the work it asked for. What such a peer makes this side hold is twice [`QUEUED_BYTES`], 64 KiB
+//! encoded, and 5 KiB for each of its calls with a small handler.
 //!
 //! **What ends a call.** Its last word; dropping it, which tells the other side to let its work go; its time, by both
 //! sides' clocks; the connection's end, `unavailable` to all. A peer that breaks the rules of `docs/calls.md` ends the

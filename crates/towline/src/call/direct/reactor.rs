@@ -4,11 +4,12 @@ use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::future::poll_fn;
 use std::ops::ControlFlow;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use futures_util::future::{AbortHandle, Abortable};
+use futures_util::future::{AbortHandle, Abortable, FutureExt};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::time::Instant;
 use towline_proto::call::exchange::{CallId, Fault};
@@ -19,7 +20,7 @@ use super::answer::{Answer, Asked};
 use super::halves::{DirectItems, DirectSink, Hold};
 use super::shared::{Received, Shared};
 use crate::call::halves::{in_time, too_late};
-use crate::call::serve::guarded;
+use crate::call::serve::panicked;
 use crate::codec::Decoder;
 use crate::connection::{Reactor, Replies};
 
@@ -103,18 +104,23 @@ impl<In: CallItem, Out: CallItem, A: Answer<In, Out>> CallReactor<In, Out, A> {
     fn start(&self, fresh: Fresh<In>) -> Job<Out> {
         let Fresh { id, item, deadline } = fresh;
         let (answer, shared) = (self.answer.clone(), self.shared.clone());
-        Box::pin(async move {
-            if deadline.is_some_and(|at| at <= Instant::now()) {
-                return Done { id, deadline, outcome: Err(too_late()) };
-            }
-            // Made in there, so that a panic before the first await is caught, too.
-            let handler = async {
-                let hold = Hold { shared: shared.clone(), id, deadline, calls: false };
-                let requests = DirectItems::new(Hold { shared, ..hold });
-                answer.answer(Asked { item, requests, replies: DirectSink::new(hold), deadline }).await
-            };
-            Done { id, deadline, outcome: in_time(deadline, guarded(handler)).await }
-        })
+        // Made when it is polled, so that a panic before the first await is caught, too.
+        let handler = async move {
+            let hold = Hold { shared: shared.clone(), id, deadline, calls: false };
+            let requests = DirectItems::new(Hold { shared, ..hold });
+            answer.answer(Asked { item, requests, replies: DirectSink::new(hold), deadline }).await
+        };
+        // Of combinators, which lie around the handler; an `async` block around it would hold it twice, and what a call
+        // costs is the memory of this future.
+        let outcome = AssertUnwindSafe(handler).catch_unwind().map(|caught| caught.unwrap_or_else(|_| Err(panicked())));
+        match deadline {
+            None => Box::pin(outcome.map(move |outcome| Done { id, deadline, outcome })),
+            Some(at) => Box::pin(async move {
+                let late = at <= Instant::now();
+                let outcome = if late { Err(too_late()) } else { in_time(deadline, outcome).await };
+                Done { id, deadline, outcome }
+            }),
+        }
     }
 
     fn keep(&mut self, id: CallId, job: Job<Out>) {

@@ -236,18 +236,17 @@ impl<In: CallItem, Out: CallItem> State<In, Out> {
         item: &mut Option<Out>,
         wakes: &mut Wakes,
     ) -> Poll<Result<(), Status>> {
+        let full = self.queued_bytes >= QUEUED_BYTES;
+        let weight = item.as_ref().map_or(0, weigh);
+        if !full && self.exchange.send(id, weight) {
+            let Some(item) = item.take() else { unreachable!("an item is sent once") };
+            self.push(id, Part::Item(item), weight, wakes);
+            return Poll::Ready(Ok(()));
+        }
         if !self.exchange.is_sending(id) {
             let ended = self.exchange.is_open(id);
             let no_more = || Status::new(Code::FailedPrecondition, "the items of this side have ended");
             return Poll::Ready(Err(if ended { no_more() } else { self.why_over(id) }));
-        }
-        let full = self.queued_bytes >= QUEUED_BYTES;
-        if self.exchange.may_send(id) && !full {
-            let Some(item) = item.take() else { unreachable!("an item is sent once") };
-            let weight = weigh(&item);
-            self.exchange.sent(id, weight);
-            self.push(id, Part::Item(item), weight, wakes);
-            return Poll::Ready(Ok(()));
         }
         if let Some(slot) = self.exchange.slot(id) {
             keep(&mut slot.writer, cx);

@@ -10,7 +10,9 @@ use super::*;
 use crate::identity::{self, Identity};
 
 mod downgrade;
+mod hostile;
 mod impostors;
+mod traffic;
 
 type End = (TlsStream<DuplexStream>, Proven);
 

@@ -165,7 +165,13 @@ impl Delivery {
 
     /// An acknowledgement delivered `bytes`, the newest packet of which left with `newest`. `clock` is what it says of the
     /// receiver's clock, if that packet is the largest it names. `None` if the time is too short to say anything.
-    pub fn acknowledged(&mut self, now: Instant, bytes: u64, newest: &Stamp, clock: Option<Duration>) -> Option<Sample> {
+    pub fn acknowledged(
+        &mut self,
+        now: Instant,
+        bytes: u64,
+        newest: &Stamp,
+        clock: Option<Duration>,
+    ) -> Option<Sample> {
         self.delivered += bytes;
         self.delivered_at = now;
         self.app_limited_until.take_if(|until| self.delivered > *until);

@@ -174,7 +174,13 @@ impl Flight {
     // commands
 
     /// A packet of `bytes` leaves, with the references that `frames` gives.
-    pub fn sent(&mut self, now: Instant, bytes: u32, frames: impl IntoIterator<Item = FrameRef>, delivery: &mut Delivery) {
+    pub fn sent(
+        &mut self,
+        now: Instant,
+        bytes: u32,
+        frames: impl IntoIterator<Item = FrameRef>,
+        delivery: &mut Delivery,
+    ) {
         self.in_flight += u64::from(bytes);
         let stamp = delivery.sent(now, bytes.into(), self.in_flight);
         self.on_their_way.insert(self.next_number());
@@ -240,8 +246,11 @@ impl Flight {
         {
             let packet = self.give_up(now, number, session);
             let sent_at = packet.stamp.sent_at();
-            let (_, since) = *silence
-                .insert(silence.filter(|(last, _)| self.none_delivered(*last, number)).map_or((number, sent_at), |(_, since)| (number, since)));
+            let (_, since) = *silence.insert(
+                silence
+                    .filter(|(last, _)| self.none_delivered(*last, number))
+                    .map_or((number, sent_at), |(_, since)| (number, since)),
+            );
             lost.bytes += u64::from(packet.bytes);
             lost.in_flight = packet.stamp.in_flight();
             lost.newest_sent_at = Some(sent_at);

@@ -324,7 +324,8 @@ impl DatagramLink {
     /// anything.
     fn put_frames(&mut self, now: Instant, at: usize, out: &mut Vec<u8>, session: &mut impl Frames) -> bool {
         let full = at + self.packet_bytes - self.overhead_bytes;
-        let room = |out: &Vec<u8>| full.checked_sub(out.len() + FRAME_LENGTH_BYTES).filter(|room| *room >= LEAST_ROOM_BYTES);
+        let room =
+            |out: &Vec<u8>| full.checked_sub(out.len() + FRAME_LENGTH_BYTES).filter(|room| *room >= LEAST_ROOM_BYTES);
         self.put_settled(room(out).is_some(), out);
         while let Some(room) = room(out) {
             let frame = open_frame(out);

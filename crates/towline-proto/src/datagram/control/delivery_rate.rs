@@ -12,7 +12,7 @@
 //! |---|---|---|
 //! | start | 2.9 ×, the window with it | the rate stops growing, or round trips grow |
 //! | settle | no more than is on its way | a round trip, over which the full path shows its rate |
-//! | empty | 0.35 × after the start, 0.75 × after a search | as much is on its way as the path holds |
+//! | empty | 0.35 × after the start, 0.75 × after a search | as much is on its way as the path holds, or three round trips |
 //! | cruise | 1 × | so many round trips |
 //! | search | 1.25 × | a round trip, and a quarter more on its way |
 //! | yield | window of half the path | a round trip; only if the least round trip was not seen for 10 s |
@@ -45,8 +45,12 @@ const WINDOW_GAIN: u64 = 2_000;
 /// Round trips of cruising between two searches.
 const CRUISE_ROUNDS: u32 = 6;
 
-/// An emptying takes one round trip, or two; then the model is wrong.
+/// An emptying takes one round trip, or two. Then somebody else fills the queue; or, if as much is lost as of an overflow, the
+/// model is wrong.
 const EMPTY_ROUNDS: u32 = 3;
+
+/// Who loses more than that, in thousandths, and sees a queue, overflows it (as draft-ietf-ccwg-bbr has it).
+const LOSS_OF_OVERFLOW: u64 = 20;
 
 /// The start is over when the rate has not grown by a quarter for so many round trips; one is enough if a queue shows.
 const FLAT_ROUNDS: u32 = 3;
@@ -99,6 +103,13 @@ struct Round {
     lost: u64,
     least_rtt: Option<Duration>,
     most_rtt: Duration,
+}
+
+impl Round {
+    /// Whether more was lost than what is left to chance on a good path.
+    fn overflows(&self) -> bool {
+        self.lost * ONE > self.delivered * LOSS_OF_OVERFLOW
+    }
 }
 
 /// How the start goes.
@@ -216,7 +227,10 @@ impl DeliveryRate {
             Phase::Cruise { rounds } => self.phase = Phase::Cruise { rounds: rounds - 1 },
             Phase::Search => self.begin_emptying(now, AFTER_SEARCH_GAIN),
             Phase::Settle { .. } => self.begin_emptying(now, EMPTY_GAIN),
-            Phase::Empty { rounds: EMPTY_ROUNDS.., .. } => self.begin_again(now, news.sample),
+            Phase::Empty { rounds: EMPTY_ROUNDS.., .. } if has_queue && round.overflows() => {
+                self.begin_again(now, news.sample);
+            }
+            Phase::Empty { rounds: EMPTY_ROUNDS.., .. } => self.end_emptying(now),
             Phase::Empty { gain, rounds } => self.phase = Phase::Empty { gain, rounds: rounds + 1 },
             Phase::Yield { .. } => {}
         }
@@ -241,8 +255,7 @@ impl DeliveryRate {
             return;
         }
         self.start.flat_rounds += 1;
-        let overflows = round.lost * ONE > round.delivered * 20;
-        if self.start.flat_rounds >= FLAT_ROUNDS || has_queue || overflows {
+        if self.start.flat_rounds >= FLAT_ROUNDS || has_queue || round.overflows() {
             self.begin_emptying(now, EMPTY_GAIN);
         }
     }
@@ -262,13 +275,15 @@ impl DeliveryRate {
     /// Ends what does not wait for the end of a round.
     fn look(&mut self, now: Instant, in_flight: u64) {
         match self.phase {
-            Phase::Empty { .. } if in_flight <= self.holds() => {
-                self.chance.calm.to = Some(now);
-                self.begin_cycle();
-            }
+            Phase::Empty { .. } if in_flight <= self.holds() => self.end_emptying(now),
             Phase::Yield { until } if now >= until => self.begin_cycle(),
             _ => {}
         }
+    }
+
+    fn end_emptying(&mut self, now: Instant) {
+        self.chance.calm.to = Some(now);
+        self.begin_cycle();
     }
 
     fn begin_cycle(&mut self) {
@@ -354,7 +369,8 @@ impl Chance {
     fn check(&mut self, now: Instant, news: &News<'_>, floor: Duration) {
         let calm = &mut self.calm;
         let is_calm = |at: Instant| at >= calm.from && calm.to.is_none_or(|to| at <= to);
-        if news.sample.is_some_and(|sample| is_calm(Instant::from_nanos(now.as_nanos() - sample.rtt.as_nanos() as u64))) {
+        if news.sample.is_some_and(|sample| is_calm(Instant::from_nanos(now.as_nanos() - sample.rtt.as_nanos() as u64)))
+        {
             calm.delivered += news.delivered;
         }
         if news.lost_sent_at.is_some_and(is_calm) {

@@ -1,4 +1,4 @@
-//! One bulk flow over a simulated link, and what became of it.
+//! One flow over a simulated link, and what became of it.
 
 use super::*;
 use crate::datagram::control::delivery_rate::DeliveryRate;
@@ -6,7 +6,7 @@ use crate::link::{Item, StreamRef};
 use crate::ranges::RangeSet;
 use std::collections::VecDeque;
 use std::fmt;
-use towline_sim::{Conditions, Profile, Line, MILLIS, Nanos, Packet, Packing, Rng, SECONDS, ceiling};
+use towline_sim::{Conditions, Line, MILLIS, Nanos, Packet, Packing, Profile, Rng, SECONDS, ceiling};
 
 /// What header and seal of a packet take, and the headers of IP and UDP below them.
 const OVERHEAD_BYTES: usize = 29;
@@ -16,6 +16,8 @@ const BELOW_BYTES: usize = 28;
 struct Parcel {
     number: u64,
     content: Vec<u8>,
+    /// A bit was flipped: the seal will show it.
+    damaged: bool,
 }
 
 impl Packet for Parcel {
@@ -25,14 +27,17 @@ impl Packet for Parcel {
     fn mark(&mut self) -> bool {
         false
     }
-    fn corrupt(&mut self, _: &mut Rng) {}
+    fn corrupt(&mut self, _: &mut Rng) {
+        self.damaged = true;
+    }
 }
 
-/// A stream without end, or the reader of one.
+/// A stream of so many bytes, or the reader of one. Each piece is filled with the last byte of its offset.
 #[derive(Default)]
 struct Bulk {
-    sends: bool,
+    total: u64,
     next: u64,
+    confirmed: u64,
     again: VecDeque<(u64, u64)>,
     received: RangeSet,
     received_bytes: u64,
@@ -40,11 +45,11 @@ struct Bulk {
 
 impl Frames for Bulk {
     fn fill(&mut self, _: Instant, _: LinkId, room: usize, out: &mut Vec<u8>) -> Option<FrameRef> {
-        if !self.sends {
+        let most = room as u64 - 20;
+        let (from, to) = self.again.pop_front().unwrap_or((self.next, self.total.min(self.next + most)));
+        if from == to {
             return None;
         }
-        let most = room as u64 - 20;
-        let (from, to) = self.again.pop_front().unwrap_or((self.next, self.next + most));
         if to - from > most {
             self.again.push_front((from + most, to));
         }
@@ -54,13 +59,17 @@ impl Frames for Bulk {
         Frame::Bytes { stream: 0, open: None, offset: from, bytes: &bytes }.encode(out);
         Some(FrameRef { stream: StreamRef::NONE, item: Item::Data { from, to } })
     }
-    fn confirmed(&mut self, _: Instant, _: LinkId, _: FrameRef) {}
+    fn confirmed(&mut self, _: Instant, _: LinkId, frame: FrameRef) {
+        let Item::Data { from, to } = frame.item else { panic!("{frame:?}") };
+        self.confirmed += to - from;
+    }
     fn lost(&mut self, _: Instant, _: LinkId, frame: FrameRef) {
         let Item::Data { from, to } = frame.item else { panic!("{frame:?}") };
         self.again.push_back((from, to));
     }
     fn received(&mut self, _: Instant, _: LinkId, frame: Frame<'_>) -> Result<(), Violation> {
         let Frame::Bytes { offset, bytes, .. } = frame else { panic!("{frame:?}") };
+        assert!(bytes.iter().all(|byte| *byte == offset as u8), "changed on the way");
         self.received_bytes += self.received.insert(offset, offset + bytes.len() as u64);
         Ok(())
     }
@@ -109,26 +118,50 @@ impl fmt::Display for Report {
 }
 
 impl Path {
+    /// A link by name, and more to send over it than it can carry.
     pub(super) fn new(profile: &Profile, seed: u64) -> Self {
+        let ceiling = ceiling(profile, Packing::ENCRYPTED_DATAGRAM) as f64;
+        let (base_rtt, rate) = (profile.round_trip, profile.rate_bits_per_second);
+        Self { ceiling, base_rtt, rate, ..Self::over(profile.conditions(), u64::MAX / 2, seed) }
+    }
+
+    /// A link of these conditions both ways, and so many bytes to send over it.
+    pub(super) fn over(conditions: Conditions, total: u64, seed: u64) -> Self {
         let mut rng = Rng::new(seed);
-        let end = |sends, conditions: Conditions, rng: &mut Rng| End {
+        let mut end = |total| End {
             link: link(),
-            frames: Bulk { sends, ..Bulk::default() },
+            frames: Bulk { total, ..Bulk::default() },
             line: Line::new(conditions, rng.fork()),
         };
-        let conditions = profile.conditions();
-        let ends = [end(true, conditions, &mut rng), end(false, conditions, &mut rng)];
-        let ceiling = ceiling(profile, Packing::ENCRYPTED_DATAGRAM);
-        Self { ends, now: 0, base_rtt: profile.round_trip, ceiling: ceiling as f64, rate: profile.rate_bits_per_second }
+        Self { ends: [end(total), end(0)], now: 0, base_rtt: 0, ceiling: 0.0, rate: 0 }
+    }
+
+    /// Runs until all is confirmed; how long that took. `happens` may change the conditions at any time.
+    pub(super) fn transfer(mut self, within: Nanos, mut happens: impl FnMut(Nanos, &mut Conditions)) -> Nanos {
+        while self.ends[0].frames.confirmed < self.ends[0].frames.total {
+            assert!(self.now < within, "not done: {:?}", self.ends[0].link);
+            self.step();
+            for end in &mut self.ends {
+                let mut conditions = *end.line.conditions();
+                happens(self.now, &mut conditions);
+                end.line.set_conditions(self.now, conditions);
+            }
+        }
+        assert_eq!(self.ends[1].frames.received_bytes, self.ends[0].frames.total);
+        self.now
+    }
+
+    fn step(&mut self) {
+        self.drain();
+        self.now = self.next().expect("something is always to be done").max(self.now);
+        self.arrive();
     }
 
     pub(super) fn run(mut self, seconds: u64) -> Report {
         let (end, sample) = (seconds * SECONDS, MILLIS);
         let (mut next_sample, mut queues, mut at_half, mut first_10_mb) = (0, Vec::new(), 0, None);
         while self.now < end {
-            self.drain();
-            self.now = self.next().expect("something is always to be done").max(self.now);
-            self.arrive();
+            self.step();
             let received = self.ends[1].frames.received_bytes;
             if self.now < end / 2 {
                 at_half = received;
@@ -137,9 +170,6 @@ impl Path {
                 first_10_mb.get_or_insert(self.now as f64 / SECONDS as f64);
             }
             while next_sample <= self.now {
-                if next_sample % (SECONDS/4) == 0 && next_sample < 6*SECONDS && std::env::var("TOWLINE_TRACE").is_ok() {
-                    println!("{} {:?} {:?} q {} inflight {}", next_sample/MILLIS, self.ends[0].link.control(), self.ends[0].link.rtt(), self.ends[0].line.queued_bytes(self.now), self.ends[0].link.in_flight());
-                }
                 queues.push(self.ends[0].line.queued_bytes(next_sample.min(self.now)));
                 next_sample += sample;
             }
@@ -174,7 +204,7 @@ impl Path {
         for end in &mut self.ends {
             let mut content = Vec::new();
             while let Some(number) = end.link.poll_packet(now, &mut content, &mut end.frames) {
-                end.line.offer(self.now, Parcel { number, content: core::mem::take(&mut content) });
+                end.line.offer(self.now, Parcel { number, content: core::mem::take(&mut content), damaged: false });
             }
         }
     }
@@ -188,6 +218,9 @@ impl Path {
         let now = self.clock();
         for from in 0..2 {
             while let Some((_, parcel)) = self.ends[from].line.poll(self.now) {
+                if parcel.damaged {
+                    continue;
+                }
                 let to = &mut self.ends[1 - from];
                 to.link.handle_packet(now, parcel.number, None, &parcel.content, &mut to.frames).unwrap();
             }

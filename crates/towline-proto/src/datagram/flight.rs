@@ -260,12 +260,15 @@ impl Flight {
         lost
     }
 
-    /// Gives back the references of the oldest packet on its way, so that they go again in a probe. It counts as lost
-    /// until it comes after all, and says nothing of congestion.
+    /// Gives back the references of the oldest packet on its way that has any, so that they go again in a probe. What is
+    /// given up counts as lost until it comes after all, and says nothing of congestion.
     pub fn give_oldest_again(&mut self, now: Instant, delivery: &mut Delivery, session: &mut impl Frames) {
-        if let Some(oldest) = self.on_their_way.next(self.first) {
+        while let Some(oldest) = self.on_their_way.next(self.first) {
             let packet = self.give_up(now, oldest, session);
             delivery.lose(packet.bytes.into());
+            if packet.frames > 0 {
+                return;
+            }
         }
     }
 

@@ -54,7 +54,6 @@ const GOALS: &[Entry] = &[
     ),
     ("rpc", "calls on a connection, plain, 1 connection, 1 in flight, 32 B", "rate", "tonic unary", Goal::Ratio(2.5)),
     ("rpc", "calls over a session, TLS, 1 connection, 1 in flight, 32 B", "rate", "hand", Goal::Ratio(0.88)),
-    // No session runs without TLS: these two stand as not measured (docs/decisions/018).
     ("rpc", "calls over a session, plain, 1 connection, 1 in flight, 32 B", "rate", "hand", Goal::Ratio(0.92)),
     ("rpc", "calls over a session, plain, 1 connection, 1 in flight, 32 B", "rate", "tonic unary", Goal::Ratio(2.5)),
     (

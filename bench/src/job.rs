@@ -51,7 +51,7 @@ impl Peer {
                 "towline::call::direct over a Connection, LengthPrefixed::u32, defaults, items from a pool; a task for each call in flight"
             }
             Self::SessionCalls => {
-                "towline::call::Caller and Calls over a Session as above, a task for each call in flight"
+                "towline::call::Caller and Calls over a Session as above, a task for each call in flight; plain: a test link without TLS"
             }
             Self::Session => "towline::Session over TLS 1.3 with keys of both sides, default limits, lane normal",
             Self::SessionBatches => "the same with `send_all` and `recv_many`, 256 messages at most at a time",

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use towline::call::{self, Caller, Incoming, Request, Service, Status};
+use towline::session::over_plain_link;
 use towline::{Client, ClientConfig, Close, CloseCode, Identity, Plugin, Server, Session};
 
 use super::{Held, all, payload};
@@ -40,6 +42,9 @@ impl Plugin for Served {
 }
 
 pub async fn serve(job: Job, tally: &Arc<Tally>) -> Result<Greeting, Fault> {
+    if !job.tls {
+        return serve_plain(job, tally).await;
+    }
     let identity = Arc::new(Identity::generate());
     let mut limits = towline::Limits::default();
     // All come from one address here.
@@ -52,13 +57,37 @@ pub async fn serve(job: Job, tally: &Arc<Tally>) -> Result<Greeting, Fault> {
     Ok(Greeting { address, trust: identity.key_hash().to_string() })
 }
 
-pub async fn drive(job: Job, greeting: &Greeting, tally: &Arc<Tally>) -> Result<Held, Fault> {
+/// The same over links without TLS, which the library has for this only.
+async fn serve_plain(job: Job, tally: &Arc<Tally>) -> Result<Greeting, Fault> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    let served = Arc::new(Served(Arc::new(Answers(job)), tally.clone()));
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let served = served.clone();
+            match over_plain_link(stream, false) {
+                Ok(session) => drop(tokio::spawn(async move { served.session(session).await })),
+                Err(error) => eprintln!("a plain link: {error}"),
+            }
+        }
+    });
+    Ok(Greeting { address, trust: String::new() })
+}
+
+async fn connect(job: Job, greeting: &Greeting) -> Result<Session, Fault> {
+    if !job.tls {
+        return Ok(over_plain_link(TcpStream::connect(greeting.address).await?, true)?);
+    }
     let own = Arc::new(Identity::generate());
     let key = greeting.trust.parse().map_err(|_| "the greeting names no key")?;
+    let client = Client::new(own, key, vec![greeting.address.to_string()], ClientConfig::default());
+    Ok(client.connect().await?)
+}
+
+pub async fn drive(job: Job, greeting: &Greeting, tally: &Arc<Tally>) -> Result<Held, Fault> {
     let mut sessions = Vec::new();
     for _ in 0..job.connections {
-        let client = Client::new(own.clone(), key, vec![greeting.address.to_string()], ClientConfig::default());
-        sessions.push(client.connect().await?);
+        sessions.push(connect(job, greeting).await?);
     }
     let mut tasks = JoinSet::new();
     for session in &sessions {

@@ -14,6 +14,7 @@ pub const PLAYERS: &[Player] = &[
     Player::new(Peer::Calls, true, "calls on a connection"),
     Player::new(Peer::Session, true, "session"),
     Player::new(Peer::SessionCalls, true, "calls over a session"),
+    Player::new(Peer::SessionCalls, false, "calls over a session"),
     Player::new(Peer::Hand, false, "hand"),
     Player::new(Peer::Codec, false, "codec"),
     Player::new(Peer::Codec, true, "codec TLS"),
@@ -62,6 +63,11 @@ pub fn run(out: &mut Output, quick: bool, runs: u32) -> Result<(), Fault> {
     Ok(())
 }
 
+/// A session over a link without TLS, which the library has for measurements only.
+fn is_test_link(player: &Player) -> bool {
+    player.peer == Peer::SessionCalls && !player.tls
+}
+
 fn extent(quick: bool) -> Extent {
     Extent::Millis(if quick { 200 } else { 400 })
 }
@@ -71,7 +77,9 @@ fn round_trips(out: &mut Output, quick: bool, runs: u32, case: Case) -> Result<(
     let (load, extent) = (Load::RoundTrips { in_flight }, extent(quick));
     let job = |player: &Player| Job { peer: player.peer, load, tls: player.tls, connections: count, bytes, extent };
     // One thread that blocks can wait for one answer only.
-    let players = PLAYERS.iter().filter(|player| player.peer != Peer::Blocking || (count, in_flight) == (1, 1));
+    // A session without TLS is no product: it says once what TLS costs.
+    let only_once = |player: &Player| is_test_link(player) || player.peer == Peer::Blocking;
+    let players = PLAYERS.iter().filter(|player| !only_once(player) || (count, in_flight) == (1, 1));
     let played = play(players, runs, job)?;
     let title =
         |ours: &Player| format!("{}, {}, {in_flight} in flight, {}", ours.title(), connections(count), length(bytes));
@@ -113,7 +121,8 @@ fn items(out: &mut Output, quick: bool, runs: u32, bytes: usize) -> Result<(), F
     let job =
         |player: &Player| Job { peer: player.peer, load: Load::Items, tls: player.tls, connections: 1, bytes, extent };
     let streams = [Peer::Calls, Peer::SessionCalls, Peer::ProtosocketRpc, Peer::TonicStream];
-    let played = play(PLAYERS.iter().filter(|player| streams.contains(&player.peer)), runs, job)?;
+    let played =
+        play(PLAYERS.iter().filter(|player| streams.contains(&player.peer) && !is_test_link(player)), runs, job)?;
     let rate = |runs: &[Measured]| Spread::of(runs.iter().map(|run| run.client.messages as f64 / run.client.seconds));
     let cpu = |run: &Measured| (run.server.cpu_seconds + run.client.cpu_seconds) * 1e9 / run.client.messages as f64;
     let cpu = |runs: &[Measured]| Spread::of(runs.iter().map(cpu));

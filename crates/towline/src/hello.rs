@@ -8,7 +8,7 @@ use towline_proto::mail::keys::PublicKey;
 use towline_proto::session::handshake::{Failure, Step};
 use towline_proto::wire::close::{Close, CloseCode};
 
-use crate::session::FreshLink;
+use crate::session::{FreshLink, LinkStream};
 use crate::tls::{Proven, TlsError, TlsStream};
 use crate::transport::{Carried, Carrier};
 
@@ -99,6 +99,7 @@ impl Secured {
     /// The link is admitted: what came behind the hello belongs to the session.
     pub(crate) fn into_link(self) -> FreshLink {
         let Self { stream, proven, input, remote, transport, .. } = self;
+        let stream = LinkStream::Sealed(stream);
         FreshLink { stream, input, remote, transport, key_exchange: proven.key_exchange, pass: None }
     }
 }

@@ -11,18 +11,18 @@ use towline_proto::wire::close::Close;
 use towline_proto::wire::frame::Frame;
 
 use super::LinkInfo;
+use super::link_stream::LinkStream;
 use super::shared::Shared;
 use crate::listen::Pass;
 use crate::pump::{Inbound, Outbox, Pump, PumpEnd, Traffic, Wire};
-use crate::tls::{KeyExchange, TlsStream};
-use crate::transport::Carrier;
+use crate::tls::KeyExchange;
 
 /// The most that a length before a frame takes.
 const FRAME_LENGTH_MAX_BYTES: usize = 8;
 
 /// A link that was admitted and is not yet in its session's hands.
 pub(crate) struct FreshLink {
-    pub(crate) stream: TlsStream<Box<dyn Carrier>>,
+    pub(crate) stream: LinkStream,
     /// What came behind the hello.
     pub(crate) input: Vec<u8>,
     pub(crate) remote: Option<SocketAddr>,
@@ -34,7 +34,7 @@ pub(crate) struct FreshLink {
 
 /// A link that the session's task owns.
 pub(crate) struct Link {
-    wire: Wire<TlsStream<Box<dyn Carrier>>>,
+    wire: Wire<LinkStream>,
     frames: StreamLink,
     /// What came behind the hello, until the first poll.
     early: Vec<u8>,

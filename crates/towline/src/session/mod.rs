@@ -4,7 +4,10 @@ mod bells;
 mod clock;
 mod error;
 mod link;
+mod link_stream;
 mod messages;
+#[cfg(feature = "plain-test-links")]
+mod plain;
 mod pool;
 mod shared;
 mod stream;
@@ -28,7 +31,10 @@ use bells::{Turn, wait};
 pub(crate) use clock::Clock;
 pub use error::{Ended, EndedBy, OpenError, RecvError, SendError, Undecided};
 pub(crate) use link::FreshLink;
+pub(crate) use link_stream::LinkStream;
 use messages::{confirmed, fits, receive, receive_many, send_many, send_message, take};
+#[cfg(feature = "plain-test-links")]
+pub use plain::over_plain_link;
 pub use pool::{Pool, PoolStats};
 pub(crate) use shared::Shared;
 use shared::State;

@@ -1,6 +1,7 @@
 //! Messages and bodies arrive as they were sent, and the words mean what they say.
 
-use towline::{Close, CloseCode, EndedBy, Lane, LinkState, SendError};
+use towline::session::over_plain_link;
+use towline::{Close, CloseCode, EndedBy, Lane, LinkState, Plugin, SendError};
 
 use crate::support::{Deaf, Echo, echo_numbered, over_memory, over_tcp, pattern, soon};
 
@@ -112,4 +113,17 @@ async fn whoever_holds_a_connected_session_sees_its_link_at_once() {
     // The test's one thread has not given the session's task a turn since `connect` returned.
     let [link] = &session.links()[..] else { panic!("one link") };
     assert_eq!(link.key_exchange.to_string(), "X25519MLKEM768");
+}
+
+#[tokio::test]
+async fn a_session_over_a_plain_test_link_works_as_over_tls() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let near = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (far, _) = listener.accept().await.unwrap();
+    let (client, server) = (over_plain_link(near, true).unwrap(), over_plain_link(far, false).unwrap());
+    let answering = tokio::spawn(async move { Echo.session(server).await });
+    echo_numbered(&client, Lane::NORMAL, 1_000, 100).await;
+    client.close(Close::new(CloseCode::Done));
+    assert_eq!(soon(client.closed()).await.code(), CloseCode::Done);
+    soon(answering).await.unwrap();
 }

@@ -12,6 +12,10 @@ use crate::tls::TlsStream;
 use crate::transport::Carrier;
 
 /// What a link's frames go over.
+#[cfg_attr(
+    feature = "plain-test-links",
+    expect(clippy::large_enum_variant, reason = "a product has one variant, and no box around it")
+)]
 pub(crate) enum LinkStream {
     Sealed(TlsStream<Box<dyn Carrier>>),
     #[cfg(feature = "plain-test-links")]

@@ -51,7 +51,7 @@ impl Frames for Session {
         let key = frame.stream;
         match frame.item {
             Item::SessionCredit { limit } => self.recv_credit.due |= limit == self.recv_credit.limit(),
-            Item::StreamsCredit { count } => self.streams.peer_credit_due |= count == self.streams.peer_may_open,
+            Item::StreamsCredit { count } => self.streams.lost_peer_credit(count),
             _ => {}
         }
         let Some(stream) = self.streams.get_mut(key) else { return };
@@ -97,8 +97,8 @@ impl Session {
             Frame::SessionCredit { limit }.encode(out);
             return Some(FrameRef { stream: StreamRef::NONE, item: Item::SessionCredit { limit } });
         }
-        if !self.streams_are_withheld() && core::mem::take(&mut self.streams.peer_credit_due) {
-            let count = self.streams.peer_may_open;
+        if self.streams.owes_peer_credit() && !self.streams_are_withheld() {
+            let count = self.streams.tell_peer_credit();
             Frame::StreamsCredit { count }.encode(out);
             return Some(FrameRef { stream: StreamRef::NONE, item: Item::StreamsCredit { count } });
         }

@@ -154,7 +154,7 @@ impl Session {
     /// Whether a link that polls now would get something.
     pub fn wants_to_send(&self) -> bool {
         let sending = !self.schedule.is_empty() || !self.control.is_empty();
-        let credit = self.recv_credit.due || self.streams.peer_credit_due && !self.streams_are_withheld();
+        let credit = self.recv_credit.due || self.streams.owes_peer_credit() && !self.streams_are_withheld();
         self.phase != Phase::Ended && (sending || credit || self.may_say_close())
     }
 

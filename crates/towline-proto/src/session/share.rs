@@ -130,7 +130,7 @@ impl Session {
 
     /// Whether the peer is owed streams and does not get them near the pool's bound.
     pub fn streams_are_withheld(&self) -> bool {
-        self.streams.peer_credit_due && self.share.view.level >= Level::NoStreams
+        self.streams.owes_peer_credit() && self.share.view.level >= Level::NoStreams
     }
 
     /// Ends the session here and now and lets go of all that came and was not read.

@@ -73,8 +73,12 @@ pub(super) struct Streams {
     /// How many we have opened, numbered or not, less those given up before.
     pub(super) opened: u64,
     pub(super) may_open: u64,
-    pub(super) peer_may_open: u64,
-    pub(super) peer_credit_due: bool,
+    /// How many the peer may have open at once, how many it may open in all, and how many of these it was last told.
+    peer_limit: u64,
+    peer_may_open: u64,
+    peer_told: u64,
+    /// What it was told was lost.
+    peer_untold: bool,
     pub(super) count: usize,
     /// What all streams take together, but for those that changed since it was last asked for.
     usage: Usage,
@@ -99,8 +103,10 @@ impl Streams {
             numbered: [0; 2],
             opened: 0,
             may_open,
+            peer_limit: peer_may_open,
             peer_may_open,
-            peer_credit_due: false,
+            peer_told: peer_may_open,
+            peer_untold: false,
             count: Lane::COUNT,
             usage: Usage::default(),
             changed: Vec::new(),
@@ -194,8 +200,26 @@ impl Streams {
         }
         if !stream.opened_here {
             self.peer_may_open += 1;
-            self.peer_credit_due = true;
         }
+    }
+
+    /// Whether the peer must hear how many streams it may open now: when it has used half of what it knows of. To tell
+    /// it each time would be a packet of its own for each stream that ends.
+    pub(super) fn owes_peer_credit(&self) -> bool {
+        let peer_has = self.peer_told.saturating_sub(self.numbered[1]);
+        self.peer_untold || self.peer_may_open > self.peer_told && peer_has <= self.peer_limit / 2
+    }
+
+    /// How many the peer may open in all; it is told now.
+    pub(super) fn tell_peer_credit(&mut self) -> u64 {
+        self.peer_untold = false;
+        self.peer_told = self.peer_may_open;
+        self.peer_told
+    }
+
+    /// That was lost on its way; an older one does not matter.
+    pub(super) fn lost_peer_credit(&mut self, count: u64) {
+        self.peer_untold |= count == self.peer_told;
     }
 
     /// Changes every stream.

@@ -77,6 +77,32 @@ fn p18_as_many_streams_may_be_open_as_were_granted_and_not_one_more() {
 }
 
 #[test]
+fn a_peer_hears_of_new_places_for_streams_when_half_are_left() {
+    let mut bare = server(Params { max_streams: 8, ..Params::default() });
+    let mut told = Vec::new();
+    for index in 0..20 {
+        bare.hear(Frame::End { stream: 8 + 2 * index, open: OPEN, final_offset: 0 }).unwrap();
+        let opened = bare.events().into_iter().find_map(|event| match event {
+            Event::Opened(key, _) => Some(key),
+            _ => None,
+        });
+        let key = opened.unwrap();
+        assert_eq!(bare.session.recv(key), Err(RecvError::Ended));
+        bare.session.finish(key).unwrap();
+        // The second time it is known that the stream's end was heard.
+        for _ in 0..2 {
+            for (frame, bytes) in bare.pull_all() {
+                if let Ok(Frame::StreamsCredit { count }) = Frame::decode(&bytes) {
+                    told.push((index + 1, count));
+                }
+                bare.confirm(frame);
+            }
+        }
+    }
+    assert_eq!(told, [(4, 11), (7, 14), (10, 17), (13, 20), (16, 23), (19, 26)]);
+}
+
+#[test]
 fn p18_a_message_may_be_as_large_as_stated_and_not_one_byte_larger() {
     let params = Params { max_message: 60, ..Params::default() };
     let mut bare = Bare::new(Side::Client, params, params);

@@ -52,6 +52,9 @@ enum Work {
         /// What chance is drawn from.
         #[arg(long, default_value_t = 1)]
         seed: u64,
+        /// Run even if this machine cannot keep the link's times now: to try a program, not to measure it.
+        #[arg(long)]
+        untimed: bool,
         /// The command and its arguments.
         #[arg(last = true, required = true)]
         command: Vec<String>,
@@ -69,7 +72,7 @@ fn main() -> ExitCode {
     }
     let done = match arguments.work {
         Work::Check { links, seed, json } => check_links(&links, seed, json),
-        Work::Run { link, seed, command } => run(&link, seed, &command),
+        Work::Run { link, seed, untimed, command } => run(&link, seed, untimed, &command),
     };
     done.unwrap_or_else(|why| {
         eprintln!("netlab: {why}");
@@ -143,14 +146,11 @@ fn print_rows(rows: &[check::Row]) {
     }
 }
 
-fn run(link: &Profile, seed: u64, command: &[String]) -> Done {
-    let lab = Lab::build([link.conditions(); 2], seed)?;
-    if !check::keeps(&lab, link.rate_bits_per_second)? {
-        let limit = check::honest_rate(&lab, link.rate_bits_per_second)?;
+fn run(link: &Profile, seed: u64, untimed: bool, command: &[String]) -> Done {
+    if !untimed && let Some(limit) = limit_below(link, seed)? {
         eprintln!("netlab: refused: here and now the emulator keeps its times up to {} Mbit/s only", limit / 1_000_000);
         return Ok(REFUSED.into());
     }
-    drop(lab);
     // A fresh one, so that the seed's first draw meets the command's first packet.
     let lab = Lab::build([link.conditions(); 2], seed)?;
     let status = run_inside(&lab, command)?;
@@ -158,6 +158,15 @@ fn run(link: &Profile, seed: u64, command: &[String]) -> Done {
     // Of a command that a signal ended, what a shell would say.
     let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
     Ok(ExitCode::from(code as u8))
+}
+
+/// The rate up to which the emulator can be believed, if that is less than the link's.
+fn limit_below(link: &Profile, seed: u64) -> Result<Option<u64>, Box<dyn std::error::Error>> {
+    let lab = Lab::build([link.conditions(); 2], seed)?;
+    if check::keeps(&lab, link.rate_bits_per_second)? {
+        return Ok(None);
+    }
+    Ok(Some(check::honest_rate(&lab, link.rate_bits_per_second)?))
 }
 
 /// Runs a command in a process group of its own on the near side, and ends whatever it left running.

@@ -151,7 +151,7 @@ fn a_command_runs_on_the_near_side_knows_the_far_one_and_its_code_is_handed_on()
     }
     let script =
         "ip -br addr; ip netns exec $NETLAB_FAR ip -br addr; echo $NETLAB_NEAR_ADDRESS $NETLAB_FAR_ADDRESS; exit 7";
-    let output = netlab(&["run", "rate=10Mbit,rtt=2ms", "--", "sh", "-c", script]).output().unwrap();
+    let output = netlab(&["run", "rate=10Mbit,rtt=2ms", "--untimed", "--", "sh", "-c", script]).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(7), "{said} {}", String::from_utf8_lossy(&output.stderr));
     let (near, far) = (said.find("192.0.2.1/24").unwrap(), said.find("192.0.2.2/24").unwrap());
@@ -161,8 +161,10 @@ fn a_command_runs_on_the_near_side_knows_the_far_one_and_its_code_is_handed_on()
 /// A run whose command has begun, and the command's process.
 fn running() -> (Child, Pid) {
     let script = "echo $$; exec sleep 600";
-    let mut child =
-        netlab(&["run", "rate=10Mbit,rtt=2ms", "--", "sh", "-c", script]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child = netlab(&["run", "rate=10Mbit,rtt=2ms", "--untimed", "--", "sh", "-c", script])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
     (child, Pid::from_raw(line.trim().parse().unwrap()).unwrap())

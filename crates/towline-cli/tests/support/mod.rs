@@ -6,13 +6,14 @@
 pub mod history;
 pub mod home;
 pub mod net;
+pub mod port;
 pub mod sender;
 pub mod site;
 
+use port::Port;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
@@ -49,8 +50,8 @@ pub fn until(what: &str, mut so: impl FnMut() -> bool) {
 /// The directory, the ports and the processes. Dropping it ends them all.
 pub struct World {
     dir: tempfile::TempDir,
-    port: u16,
-    http: u16,
+    port: Port,
+    http: Port,
     /// More arguments for the hub.
     pub hub_args: Vec<String>,
     /// More arguments for every agent.
@@ -65,13 +66,11 @@ pub struct World {
 impl World {
     /// An empty world with two free ports.
     pub fn new() -> Self {
-        let free =
-            || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|socket| socket.local_addr()).unwrap().port();
         Self {
             // A socket's path has room for 107 bytes, so the directory's name is short.
             dir: tempfile::Builder::new().prefix("tl").tempdir().unwrap(),
-            port: free(),
-            http: free(),
+            port: Port::free(),
+            http: Port::free(),
             hub_args: vec!["--dev".into()],
             agent_args: Vec::new(),
             hub_host: "127.0.0.1".into(),
@@ -104,12 +103,12 @@ impl World {
 
     /// The hub's HTTP address.
     pub fn http(&self) -> String {
-        format!("127.0.0.1:{}", self.http)
+        format!("127.0.0.1:{}", self.http.number())
     }
 
     /// The hub's port.
     pub fn port(&self) -> u16 {
-        self.port
+        self.port.number()
     }
 
     /// The program with `who`'s home, ready to be given arguments.
@@ -142,7 +141,7 @@ impl World {
 
     /// Starts the hub and waits until it listens.
     pub fn start_hub(&mut self) {
-        let listen = format!("{}:{}", self.hub_host, self.port);
+        let listen = format!("{}:{}", self.hub_host, self.port());
         let mut command = self.command("hub");
         command.args(["hub", "--listen", &listen, "--announce", &listen, "--http", &self.http()]).args(&self.hub_args);
         self.start("hub", command);

@@ -158,9 +158,14 @@ fn fresh_dir() -> Result<PathBuf, Failure> {
     std::fs::canonicalize(&dir).map_err(|error| Failure::io("find", &dir, &error))
 }
 
-/// Two ports that nobody uses now. The hub needs the same one again after its crash, so 0 will not do.
+/// Two ports that nobody uses now. The hub needs the same one again after its crash, so 0 will not do, nor may they be of those
+/// that kernels give to outgoing connections: one of ours could have the hub's while it is down.
 fn free_ports() -> std::io::Result<(u16, u16)> {
-    let one = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    let other = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    Ok((one.local_addr()?.port(), other.local_addr()?.port()))
+    const BELOW_THE_KERNELS: std::ops::Range<u16> = 20_000..32_000;
+    // Two demonstrations at once begin to look at different places.
+    let begin = std::process::id() as usize % BELOW_THE_KERNELS.len();
+    let ports = BELOW_THE_KERNELS.skip(begin).chain(BELOW_THE_KERNELS.take(begin));
+    let mut free = ports.filter(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok());
+    let none = || std::io::Error::from(std::io::ErrorKind::AddrInUse);
+    Ok((free.next().ok_or_else(none)?, free.next().ok_or_else(none)?))
 }

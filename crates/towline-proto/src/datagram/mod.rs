@@ -1,6 +1,7 @@
 //! The reliable UDP engine: frames in packets, each sent once under its number, lost ones sent again in new packets.
 
 pub mod control;
+pub mod crypto;
 pub mod delivery;
 pub mod duty;
 pub mod flight;

@@ -1,5 +1,6 @@
 //! The reliable UDP engine: frames in packets, each sent once under its number, lost ones sent again in new packets.
 
+pub mod connection_id;
 pub mod control;
 pub mod crypto;
 pub mod delivery;

@@ -9,5 +9,6 @@ pub mod flight;
 pub mod link;
 pub mod number;
 pub mod pacer;
+pub mod packet;
 pub mod rtt;
 pub mod seen;

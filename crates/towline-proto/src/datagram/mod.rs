@@ -10,5 +10,6 @@ pub mod link;
 pub mod number;
 pub mod pacer;
 pub mod packet;
+pub mod params;
 pub mod rtt;
 pub mod seen;

@@ -13,3 +13,4 @@ pub mod packet;
 pub mod params;
 pub mod rtt;
 pub mod seen;
+pub mod strangers;

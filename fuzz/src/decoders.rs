@@ -176,7 +176,7 @@ pub fn datagram_packets(bytes: &[u8]) {
     let keys = InitialSum.initial_keys(Side::Server, destination.as_deref().unwrap_or_default()).remote;
     let mut packets = Datagram::new(&mut datagram);
     let mut read = 0;
-    while let Some(packet) = packets.next() {
+    for packet in packets.by_ref() {
         match packet {
             packet::Packet::Sealed(sealed) => {
                 assert_eq!(Some(sealed.destination()), destination);

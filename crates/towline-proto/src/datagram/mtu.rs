@@ -7,10 +7,11 @@
 //! |---|---|---|
 //! | searching | a probe is asked for and sent | probing |
 //! | probing | the probe arrived | that size is used; searching a larger one, or found |
-//! | probing | it is lost, for the first or second time | searching, the same size |
-//! | probing | it is lost for the third time | that size is too large; searching a smaller one, or found |
+//! | probing | it is lost, for the first four times | searching, the same size |
+//! | probing | it is lost for the fifth time | that size is too large; searching a smaller one, or found |
 //! | found | ten minutes | searching everything above what is used |
 //! | any | a row of large packets is lost and none arrives, while small ones do | the base is used; searching below what was used |
+//! | any | nothing at all arrives | the base is used, with which the peer is reached again if it was that; searching below what was used |
 //! | any | the bound is lowered | nothing above it is used or searched |
 
 #[cfg(test)]
@@ -24,8 +25,8 @@ pub const BASE_BYTES: usize = super::link::FIRST_PACKET_BYTES;
 /// Where paths end in practice: IPv6's least MTU, tunnels, PPPoE, Ethernet, jumbo frames; each under IPv6 and IPv4.
 const LIKELY_BYTES: [usize; 12] = [1_232, 1_252, 1_332, 1_372, 1_392, 1_412, 1_444, 1_452, 1_464, 1_472, 8_952, 8_972];
 
-/// How often a size is tried: a path that loses one packet in ten is misjudged once in a thousand times.
-const TRIES: u32 = 3;
+/// How often a size is tried: a path that loses three packets in ten is misjudged once in four hundred times.
+const TRIES: u32 = 5;
 
 /// The search ends when no more than this could be won.
 const WORTH_BYTES: usize = 16;
@@ -145,6 +146,16 @@ impl Mtu {
         if self.large_lost < BLACK_HOLE_PACKETS || !self.small_passed || self.passes == BASE_BYTES {
             return false;
         }
+        self.shrink(now)
+    }
+
+    /// Several probe timeouts in a row brought no answer; whether [`Mtu::size`] is another now. Nothing but large packets
+    /// leaves while there is much to send, so a path that shrank looks like one that is dead.
+    pub fn unanswered(&mut self, now: Instant) -> bool {
+        self.passes > BASE_BYTES && self.shrink(now)
+    }
+
+    fn shrink(&mut self, now: Instant) -> bool {
         self.too_large = self.passes;
         self.begin_below(now);
         true

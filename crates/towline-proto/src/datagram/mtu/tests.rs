@@ -51,15 +51,15 @@ fn nothing_is_searched_where_nothing_larger_is_allowed() {
 }
 
 #[test]
-fn a_size_is_given_up_after_three_losses_and_not_before() {
+fn a_size_is_given_up_after_five_losses_and_not_before() {
     let mut mtu = Mtu::new(1_472, Instant::ZERO);
-    for number in 0..2 {
+    for number in 0..4 {
         mtu.probe_sent(number);
         assert!(!mtu.lost(Instant::ZERO, number, 1_472));
         assert_eq!(mtu.wanted(), Some(1_472));
     }
-    mtu.probe_sent(2);
-    mtu.lost(Instant::ZERO, 2, 1_472);
+    mtu.probe_sent(4);
+    mtu.lost(Instant::ZERO, 4, 1_472);
     assert!(mtu.wanted() < Some(1_472), "{mtu:?}");
 }
 
@@ -117,6 +117,17 @@ fn losses_of_all_sizes_and_of_small_packets_are_no_black_hole() {
     }
     mtu.delivered(Instant::ZERO, 5_000, 1_472);
     assert!(!mtu.lost(Instant::ZERO, 5_001, 1_472), "a large one passed");
+}
+
+#[test]
+fn a_path_that_answers_nothing_is_tried_with_small_packets() {
+    let mut mtu = Mtu::new(1_472, Instant::ZERO);
+    assert!(!mtu.unanswered(Instant::ZERO), "they are small already");
+    search(&mut mtu, 1_472, Instant::ZERO);
+    assert!(mtu.unanswered(Instant::ZERO));
+    assert_eq!(mtu.size(), BASE_BYTES);
+    search(&mut mtu, 1_392, Instant::ZERO);
+    assert_eq!(mtu.size(), 1_392);
 }
 
 #[test]

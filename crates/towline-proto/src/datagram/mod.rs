@@ -5,6 +5,7 @@ pub mod crypto;
 pub mod delivery;
 pub mod duty;
 pub mod flight;
+pub mod key_phase;
 pub mod link;
 pub mod number;
 pub mod pacer;

@@ -218,6 +218,16 @@ fn an_update_that_nothing_of_ours_can_have_allowed_is_a_violation() {
     let second = one.seal().unwrap();
     assert!(other.open(at(50), &first).unwrap());
     assert_eq!(other.open(at(50), &second), Err(KeyFault::BadUpdate), "twice without an answer");
+
+    let (mut one, mut other) = pair();
+    talk(at(0), &mut one, &mut other);
+    assert!(one.update(at(0)));
+    other.open(at(50), &one.seal().unwrap()).unwrap();
+    let follows = other.seal().unwrap();
+    other.update_at_any_rate();
+    let hasty = other.seal().unwrap();
+    assert!(one.open(at(100), &follows).unwrap());
+    assert_eq!(one.open(at(100), &hasty), Err(KeyFault::BadUpdate), "what we said before it followed is no answer");
 }
 
 #[test]

@@ -3,6 +3,11 @@
 //! The engine owns packets, numbers, offsets, retransmission and time; who implements these traits owns keys. Simulations
 //! bring a keyed checksum.
 
+#[cfg(any(test, feature = "test-crypto"))]
+pub mod checksum;
+#[cfg(any(test, feature = "test-crypto"))]
+pub mod toy;
+
 use core::fmt;
 
 /// Which side of a link this is.

@@ -6,6 +6,7 @@ pub mod crypto;
 pub mod delivery;
 pub mod duty;
 pub mod flight;
+pub mod ids;
 pub mod key_phase;
 pub mod link;
 pub mod number;

@@ -1,7 +1,14 @@
 //! Every decoder that reads what a peer sends, each as `fn(&[u8])` that panics if a rule is broken: the fuzz targets call
 //! them, and so does the test that replays the seeds on a stable compiler.
 
+use std::sync::Arc;
 use towline_proto::call::{Packet, Word};
+use towline_proto::datagram::connection_id::ConnectionId;
+use towline_proto::datagram::crypto::checksum::{InitialSum, TokenSum};
+use towline_proto::datagram::crypto::{InitialCrypto, Side};
+use towline_proto::datagram::packet::{self, Datagram, destination_id};
+use towline_proto::datagram::params::Params;
+use towline_proto::datagram::strangers::{Limits, Outcome, Strangers, Verdict};
 use towline_proto::link::{FrameRef, Frames, LinkId, Violation};
 use towline_proto::mail::envelope::SignedEnvelope;
 use towline_proto::mail::keys::Signature;
@@ -30,6 +37,8 @@ pub const DECODERS: &[Decoder] = &[
     ("to_device", to_device),
     ("call_word", call_word),
     ("call_packet", call_packet),
+    ("datagram_packets", datagram_packets),
+    ("datagram_params", datagram_params),
 ];
 
 /// What was decoded must say the same again, and must not be more than a small multiple of what came.
@@ -151,4 +160,80 @@ pub fn call_packet(bytes: &[u8]) {
     assert_eq!(written, Ok(()));
     hold_bounds(bytes.len(), again.len());
     assert_eq!(Packet::decode(&again), Ok(packet));
+}
+
+/// A datagram that comes to an endpoint which knows nobody, and to a link. The first byte says whether it is filled up to
+/// the size of a first one, and whether half-open handshakes are free.
+pub fn datagram_packets(bytes: &[u8]) {
+    let Some((&how, rest)) = bytes.split_first() else { return };
+    let mut datagram = rest.to_vec();
+    if how & 1 != 0 {
+        datagram.resize(rest.len().max(packet::INITIAL_DATAGRAM_BYTES), 0);
+    }
+    meet_strangers(&datagram, how & 2 == 0);
+    let all = datagram.len();
+    let destination = destination_id(&datagram);
+    let keys = InitialSum.initial_keys(Side::Server, destination.as_deref().unwrap_or_default()).remote;
+    let mut packets = Datagram::new(&mut datagram);
+    let mut read = 0;
+    for packet in packets.by_ref() {
+        match packet {
+            packet::Packet::Sealed(sealed) => {
+                assert_eq!(Some(sealed.destination()), destination);
+                assert!(sealed.token().len() < sealed.packet_bytes());
+                read += sealed.packet_bytes();
+                if let Some(shown) = sealed.show(&*keys.header) {
+                    let number = shown.number(Some(1 << 20));
+                    let _ = shown.open(number, &*keys.packet);
+                }
+            }
+            packet::Packet::Retry(retry) => {
+                assert!(!retry.token().is_empty());
+                let _ = retry.is_authentic(&retry.source(), &InitialSum);
+                read = all;
+            }
+            packet::Packet::Versions(versions) => {
+                assert!(versions.versions().count() > 0);
+                read = all;
+            }
+        }
+    }
+    assert_eq!(read + packets.malformed_bytes(), all, "every byte is read or counted as dropped");
+}
+
+/// No answer is as long as its question, and only who is accepted takes a place.
+fn meet_strangers(datagram: &[u8], free: bool) {
+    let limits = Limits { free: usize::from(free), ..Limits::default() };
+    let mut strangers = Strangers::new(true, limits, Arc::new(TokenSum(1)), Arc::new(InitialSum));
+    let mut answer = Vec::new();
+    let from = ([192, 0, 2, 7], 4433).into();
+    let verdict =
+        strangers.handle_datagram(Instant::from_nanos(1), from, datagram, &mut |out| out.fill(7), &mut answer);
+    assert!(answer.is_empty() || answer.len() < datagram.len());
+    assert_eq!(strangers.half_open(), usize::from(matches!(verdict, Verdict::Accept(_))));
+    match verdict {
+        Verdict::Accept(accepted) => {
+            assert_eq!(destination_id(datagram), Some(accepted.first_destination));
+            strangers.leave(from);
+            assert_eq!(strangers.half_open(), 0);
+        }
+        Verdict::Answer(Outcome::Retry) => {
+            let Some(packet::Packet::Retry(retry)) = Datagram::new(&mut answer).next() else { panic!("no retry") };
+            let chosen = destination_id(datagram).unwrap_or_default();
+            assert!(retry.is_authentic(&chosen, &InitialSum) && retry.source() == ConnectionId::from([7; 8]));
+        }
+        Verdict::Answer(_) | Verdict::Ignore(_) => {}
+    }
+}
+
+/// Transport parameters of a client, and of a server.
+pub fn datagram_params(bytes: &[u8]) {
+    for side in [Side::Client, Side::Server] {
+        let Ok(params) = Params::decode(side, bytes) else { continue };
+        let mut again = Vec::new();
+        params.encode(0x1234_5678_9abc_def0, &mut again);
+        let read = Params::decode(side, &again);
+        assert!(read.is_ok_and(|read| read.first_ids == params.first_ids && read.ids_max == params.ids_max));
+        hold_bounds(bytes.len(), again.len());
+    }
 }

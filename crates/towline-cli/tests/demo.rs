@@ -10,7 +10,8 @@ fn demo(args: &[&str]) -> Ran {
 
 fn problems(ran: &Ran) -> Vec<String> {
     let report = ran.json();
-    let of_rows = report["rows"].as_array().expect("rows").iter().filter_map(|row| row["problem"].as_str());
+    let rows = report["rows"].as_array().unwrap_or_else(|| panic!("no rows: {ran:?}"));
+    let of_rows = rows.iter().filter_map(|row| row["problem"].as_str());
     let others = report["problems"].as_array().expect("problems").iter().filter_map(|problem| problem.as_str());
     of_rows.chain(others).map(str::to_owned).collect()
 }

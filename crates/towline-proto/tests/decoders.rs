@@ -10,6 +10,11 @@ mod pair;
 
 use decoders::DECODERS;
 use std::path::PathBuf;
+use towline_proto::datagram::connection_id::ConnectionId;
+use towline_proto::datagram::crypto::checksum::InitialSum;
+use towline_proto::datagram::crypto::{InitialCrypto, Side};
+use towline_proto::datagram::packet::{Draft, Header, put_reset, put_retry, put_versions};
+use towline_proto::datagram::params::{FirstIds, Params};
 use towline_proto::ids::{Digest, KeyHash, Lane, MessageId};
 use towline_proto::mail::code::Code;
 use towline_proto::mail::envelope::{Envelope, SignedEnvelope};
@@ -17,6 +22,7 @@ use towline_proto::mail::keys::{Crypto, PublicKey, Signature};
 use towline_proto::mail::message::{Answer, Presence, Question, Role, ToDevice, ToHub};
 use towline_proto::mail::outcome::Outcome;
 use towline_proto::mail::receipt::{Receipt, SignedReceipt, Signer};
+use towline_proto::time::Duration;
 use towline_sim::Rng;
 
 /// Mutated inputs per decoder in an ordinary run.
@@ -154,6 +160,12 @@ fn write_seeds() {
     for (n, message) in to_device(&envelope, &receipt).iter().enumerate() {
         write("to_device", &format!("{n:02}"), &message.to_bytes());
     }
+    for (n, datagram) in datagrams().iter().enumerate() {
+        write("datagram_packets", &format!("{n:02}"), datagram);
+    }
+    for (n, params) in transport_params().iter().enumerate() {
+        write("datagram_params", &format!("{n:02}"), params);
+    }
 }
 
 /// Name and bytes of each golden vector of a file.
@@ -236,4 +248,41 @@ fn to_device(envelope: &SignedEnvelope, receipt: &SignedReceipt) -> Vec<ToDevice
         ToDevice::Answer { ask: 2, answer: Answer::Who(vec![presence]) },
         ToDevice::Ping { ping: 9 },
     ]
+}
+
+/// One of each kind of datagram behind the byte that says how it is met (filled up, none free), and a few together.
+fn datagrams() -> Vec<Vec<u8>> {
+    let (destination, source) = (ConnectionId::from([1; 8]), ConnectionId::from([2; 8]));
+    let keys = InitialSum.initial_keys(Side::Client, &destination).local;
+    let sealed = |header: &Header<'_>, bytes: usize| {
+        let mut out = vec![];
+        let draft = Draft::begin(header, 2, &mut out);
+        out.extend_from_slice(b"\x03\x24\x00\x07");
+        draft.seal(5, bytes, &*keys.header, &*keys.packet, &mut out);
+        out
+    };
+    let initial = |token, bytes| sealed(&Header::Initial { destination, source, token }, bytes);
+    let handshake = sealed(&Header::Handshake { destination, source }, 0);
+    let session = sealed(&Header::Session { destination, key_phase: true }, 0);
+    let (mut retry, mut versions, mut reset) = (vec![], vec![], vec![]);
+    put_retry(&destination, &source, b"token", &source, &InitialSum, &mut retry);
+    put_versions(&destination, &source, [1, 2, 3, 4], &mut versions);
+    put_reset(&[0; 22], [3; 16], &mut reset);
+    let together = [initial(&[], 0), handshake.clone(), session.clone()].concat();
+    let all = [initial(&[], 1_200), initial(&[9; 84], 1_200), handshake, session, retry, versions, reset, together];
+    all.iter().zip([0, 2, 0, 0, 0, 0, 0, 0]).map(|(datagram, how)| [&[how][..], datagram].concat()).collect()
+}
+
+fn transport_params() -> Vec<Vec<u8>> {
+    let (initial_source, other) = (ConnectionId::from([1; 8]), Some(ConnectionId::from([2; 8])));
+    let of_client = Params::new(FirstIds { initial_source, original_destination: None, retry_source: None });
+    let first_ids = FirstIds { initial_source, original_destination: other, retry_source: other };
+    let (max_idle, reset_token) = (Some(Duration::from_secs(30)), Some([3; 16]));
+    let of_server = Params { max_idle, reset_token, first_ids, ..of_client };
+    let encoded = |params: &Params| {
+        let mut out = vec![];
+        params.encode(0x1234_5678, &mut out);
+        out
+    };
+    [of_client, of_server].iter().map(encoded).collect()
 }

@@ -1,6 +1,7 @@
 //! `docs/wire.md` and `docs/calls.md` say what the code does: their tables are held against the code's.
 
 use std::collections::BTreeMap;
+use towline_proto::datagram::{connection_id, packet, params, strangers};
 use towline_proto::wire::close::CloseCode;
 use towline_proto::wire::frame::kind;
 use towline_proto::{call, limits};
@@ -69,6 +70,29 @@ fn the_pages_limits_are_those_of_the_code() {
         ("LANE_CREDIT_BYTES", limits::LANE_CREDIT_BYTES),
     ]);
     assert_eq!(limits_of(&table(WIRE, "## Limits")), ours);
+}
+
+#[test]
+fn the_pages_limits_of_datagrams_are_those_of_the_code() {
+    let ours: BTreeMap<&str, u64> = BTreeMap::from([
+        ("VERSION", u64::from(packet::VERSION)),
+        ("INITIAL_DATAGRAM_BYTES", packet::INITIAL_DATAGRAM_BYTES as u64),
+        ("MAX_ID_BYTES", connection_id::MAX_ID_BYTES as u64),
+        ("LOCAL_ID_BYTES", connection_id::LOCAL_ID_BYTES as u64),
+        ("FIRST_ID_BYTES_MIN", connection_id::FIRST_ID_BYTES_MIN as u64),
+        ("RESET_ANSWERED_BYTES", strangers::RESET_ANSWERED_BYTES as u64),
+        ("RESET_BYTES_MIN", packet::RESET_BYTES_MIN as u64),
+    ]);
+    assert_eq!(limits_of(&table(WIRE, "### Limits of datagrams")), ours);
+}
+
+#[test]
+fn the_pages_transport_parameters_are_those_of_the_code() {
+    let rows = table(WIRE, "### Transport parameters");
+    let theirs: Vec<_> = rows.iter().map(|row| (row[0].as_str(), row[1].as_str(), row[2].as_str())).collect();
+    let ours = params::TABLE.map(|(id, name, of_servers)| (id, name, if of_servers { "server" } else { "both" }));
+    let ours: Vec<_> = ours.iter().map(|(id, name, from)| (format!("{id:#04x}"), *name, *from)).collect();
+    assert_eq!(theirs, ours.iter().map(|(id, name, from)| (id.as_str(), *name, *from)).collect::<Vec<_>>());
 }
 
 fn limits_of(rows: &[Vec<String>]) -> BTreeMap<&str, u64> {

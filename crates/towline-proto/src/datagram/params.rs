@@ -41,6 +41,17 @@ mod id {
     pub(super) const RETRY_SOURCE: u64 = 0x10;
 }
 
+/// The parameters that mean something here: id, RFC 9000's name, and whether only servers may send it.
+pub const TABLE: [(u64, &str, bool); 7] = [
+    (id::ORIGINAL_DESTINATION, "original_destination_connection_id", true),
+    (id::MAX_IDLE, "max_idle_timeout", false),
+    (id::RESET_TOKEN, "stateless_reset_token", true),
+    (id::DATAGRAM_BYTES, "max_udp_payload_size", false),
+    (id::IDS_MAX, "active_connection_id_limit", false),
+    (id::INITIAL_SOURCE, "initial_source_connection_id", false),
+    (id::RETRY_SOURCE, "retry_source_connection_id", true),
+];
+
 /// The connection ids of a handshake's first packets. Each side says the ones it used under the handshake's protection, and
 /// compares the other's with what it saw: nobody in between changed them (RFC 9000 §7.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,14 +86,14 @@ pub enum ParamsError {
     #[error("in the transport parameters {0}")]
     Form(#[from] DecodeError),
     /// One stands there twice.
-    #[error("a transport parameter stands there twice: {0:#04x}")]
-    Twice(u64),
+    #[error("a transport parameter stands there twice: {0}")]
+    Twice(&'static str),
     /// A client said what only servers may.
-    #[error("a client sent the transport parameter {0:#04x} of servers")]
-    OfServers(u64),
+    #[error("a client sent the transport parameter {0} of servers")]
+    OfServers(&'static str),
     /// One is absent that must not be.
-    #[error("the transport parameter {0:#04x} is absent")]
-    Absent(u64),
+    #[error("the transport parameter {0} is absent")]
+    Absent(&'static str),
     /// The ids of the first packets are others than those that arrived here.
     #[error("the first packets were changed on their way: their connection ids are not what the peer sent")]
     OtherIds,
@@ -131,49 +142,42 @@ impl Params {
         while !reader.is_empty() {
             let id = reader.varint("a parameter's id")?;
             let value = reader.prefixed(bytes.len(), "a parameter's value")?;
-            if !params.take(from, id, value)? {
-                continue;
+            let Some((_, name, of_servers)) = TABLE.iter().find(|(known, ..)| *known == id) else { continue };
+            if *of_servers && from == Side::Client {
+                return Err(ParamsError::OfServers(name));
             }
             if came & 1 << id != 0 {
-                return Err(ParamsError::Twice(id));
+                return Err(ParamsError::Twice(name));
             }
             came |= 1 << id;
+            params.take(id, name, value)?;
         }
-        let needed: &[u64] = match from {
-            Side::Client => &[id::INITIAL_SOURCE],
-            Side::Server => &[id::INITIAL_SOURCE, id::ORIGINAL_DESTINATION],
-        };
-        match needed.iter().find(|id| came & 1 << **id == 0) {
-            Some(absent) => Err(ParamsError::Absent(*absent)),
+        let needed = |id| id == id::INITIAL_SOURCE || id == id::ORIGINAL_DESTINATION && from == Side::Server;
+        match TABLE.iter().find(|(id, ..)| needed(*id) && came & 1 << id == 0) {
+            Some((_, absent, _)) => Err(ParamsError::Absent(absent)),
             None => Ok(params),
         }
     }
 
-    /// Takes one; whether it means something here.
-    fn take(&mut self, from: Side, id: u64, value: &[u8]) -> Result<bool, ParamsError> {
-        if from == Side::Client && matches!(id, id::ORIGINAL_DESTINATION | id::RETRY_SOURCE | id::RESET_TOKEN) {
-            return Err(ParamsError::OfServers(id));
-        }
+    /// Takes one of [`TABLE`].
+    fn take(&mut self, id: u64, what: &'static str, value: &[u8]) -> Result<(), DecodeError> {
+        let connection_id = || ConnectionId::new(value).ok_or(DecodeError::Invalid { what });
         match id {
-            id::ORIGINAL_DESTINATION => self.first_ids.original_destination = Some(connection_id(value)?),
+            id::ORIGINAL_DESTINATION => self.first_ids.original_destination = Some(connection_id()?),
+            id::INITIAL_SOURCE => self.first_ids.initial_source = connection_id()?,
+            id::RETRY_SOURCE => self.first_ids.retry_source = Some(connection_id()?),
             id::MAX_IDLE => {
-                let millis = number(value, "max_idle_timeout", 0)?;
+                let millis = number(value, what, 0)?;
                 self.max_idle = (millis > 0).then(|| Duration::from_millis(millis));
-            }
-            id::RESET_TOKEN => {
-                let what = "stateless_reset_token";
-                self.reset_token = Some(value.try_into().map_err(|_| DecodeError::Invalid { what })?);
             }
             id::DATAGRAM_BYTES => {
                 let least = INITIAL_DATAGRAM_BYTES as u64;
-                self.datagram_bytes = number(value, "max_udp_payload_size", least)?.min(DATAGRAM_BYTES_MAX);
+                self.datagram_bytes = number(value, what, least)?.min(DATAGRAM_BYTES_MAX);
             }
-            id::IDS_MAX => self.ids_max = number(value, "active_connection_id_limit", IDS_MAX_LEAST)?,
-            id::INITIAL_SOURCE => self.first_ids.initial_source = connection_id(value)?,
-            id::RETRY_SOURCE => self.first_ids.retry_source = Some(connection_id(value)?),
-            _ => return Ok(false),
+            id::IDS_MAX => self.ids_max = number(value, what, IDS_MAX_LEAST)?,
+            _ => self.reset_token = Some(value.try_into().map_err(|_| DecodeError::Invalid { what })?),
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Compares what the peer says of the first packets with what was seen of them here. Only what a handshake that is over
@@ -197,10 +201,6 @@ fn number(value: &[u8], what: &'static str, least: u64) -> Result<u64, DecodeErr
     let number = reader.varint(what)?;
     reader.finish(what)?;
     if number < least { Err(DecodeError::Invalid { what }) } else { Ok(number) }
-}
-
-fn connection_id(value: &[u8]) -> Result<ConnectionId, DecodeError> {
-    ConnectionId::new(value).ok_or(DecodeError::Invalid { what: "a connection id" })
 }
 
 #[cfg(test)]
@@ -271,16 +271,19 @@ mod tests {
         assert_eq!(client_with(&[3, 2, 0x44, 0xaf]), invalid("max_udp_payload_size"));
         assert_eq!(client_with(&[0x0e, 1, 1]), invalid("active_connection_id_limit"));
         assert_eq!(client_with(&[1, 2, 7, 7]), invalid("max_idle_timeout"));
-        assert_eq!(client_with(&[1, 1, 7, 1, 1, 7]), Err(ParamsError::Twice(1)));
-        assert_eq!(client_with(&[0x0f, 0]), Err(ParamsError::Twice(0x0f)));
-        for of_servers in [0, 2, 0x10] {
-            assert_eq!(client_with(&[of_servers, 0]), Err(ParamsError::OfServers(u64::from(of_servers))));
+        assert_eq!(client_with(&[1, 1, 7, 1, 1, 7]), Err(ParamsError::Twice("max_idle_timeout")));
+        assert_eq!(client_with(&[0x0f, 0]), Err(ParamsError::Twice("initial_source_connection_id")));
+        for (id, name, _) in TABLE.iter().filter(|(_, _, of_servers)| *of_servers) {
+            assert_eq!(client_with(&[*id as u8, 0]), Err(ParamsError::OfServers(name)));
         }
         let with_long_id = [&[0x0f, 21][..], &[0; 21]].concat();
-        assert_eq!(Params::decode(Side::Client, &with_long_id), invalid("a connection id"));
+        assert_eq!(Params::decode(Side::Client, &with_long_id), invalid("initial_source_connection_id"));
         assert_eq!(Params::decode(Side::Server, &[2, 1, 0]), invalid("stateless_reset_token"));
-        assert_eq!(Params::decode(Side::Client, &[]), Err(ParamsError::Absent(0x0f)));
-        assert_eq!(Params::decode(Side::Server, &[0x0f, 0]), Err(ParamsError::Absent(0)));
+        assert_eq!(Params::decode(Side::Client, &[]), Err(ParamsError::Absent("initial_source_connection_id")));
+        assert_eq!(
+            Params::decode(Side::Server, &[0x0f, 0]),
+            Err(ParamsError::Absent("original_destination_connection_id"))
+        );
         let whole = encoded(&of_server(), 5);
         let cut = (1..whole.len()).filter(|len| Params::decode(Side::Server, &whole[..*len]) == Ok(of_server()));
         assert_eq!(cut.collect::<Vec<_>>(), []);

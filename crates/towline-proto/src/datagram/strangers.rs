@@ -28,8 +28,8 @@ mod token;
 #[cfg(test)]
 mod tests;
 
+use core::net::{IpAddr, SocketAddr};
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use super::connection_id::{ConnectionId, FIRST_ID_BYTES_MIN, LOCAL_ID_BYTES};

@@ -161,9 +161,9 @@ fn fresh_dir() -> Result<PathBuf, Failure> {
 /// Two ports that nobody uses now. The hub needs the same one again after its crash, so 0 will not do, nor may they be of those
 /// that kernels give to outgoing connections: one of ours could have the hub's while it is down.
 fn free_ports() -> std::io::Result<(u16, u16)> {
-    const BELOW_THE_KERNELS: std::ops::Range<u16> = 20_000..32_000;
-    // Two demonstrations at once begin to look at different places.
-    let begin = std::process::id() as usize % BELOW_THE_KERNELS.len();
+    const BELOW_THE_KERNELS: std::ops::Range<u16> = 12_000..20_000;
+    // Demonstrations that were begun together look at different pairs.
+    let begin = 2 * std::process::id() as usize % BELOW_THE_KERNELS.len();
     let ports = BELOW_THE_KERNELS.skip(begin).chain(BELOW_THE_KERNELS.take(begin));
     let mut free = ports.filter(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok());
     let none = || std::io::Error::from(std::io::ErrorKind::AddrInUse);

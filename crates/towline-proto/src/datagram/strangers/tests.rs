@@ -296,10 +296,15 @@ fn p22_a_flood_of_half_open_handshakes_is_bounded_and_who_shows_a_token_gets_in(
     let mut world = World::new(true);
     world.strangers.limits = limits;
     let hello = initial(id(8, 1), &[], 1_200);
+    let mut answered = 0;
     for n in 0..10_000u32 {
         world.from = SocketAddr::new(IpAddr::from(n.to_be_bytes()), 1);
         world.give(&hello);
+        answered += world.answer.len();
     }
+    let share = answered as f64 / (10_000 * hello.len()) as f64;
+    println!("p22: reached 10,000 strangers' hellos answered with {share:.2} of their bytes, in the core");
+    assert!(share < 0.2);
     assert_eq!((world.strangers.half_open(), world.strangers.sources.len()), (limits.free, limits.free));
     assert_eq!(world.strangers.count(Outcome::Retry), 10_000 - limits.free as u64);
     world.from = "192.0.2.7:4433".parse().unwrap();

@@ -1,6 +1,6 @@
 //! What a retry's token says, sealed under a key that only its server has: who gets it, when, and for which handshake.
 
-use std::net::{IpAddr, SocketAddr};
+use core::net::{IpAddr, SocketAddr};
 
 use crate::datagram::connection_id::{ConnectionId, LOCAL_ID_BYTES, MAX_ID_BYTES};
 use crate::datagram::crypto::TokenKey;

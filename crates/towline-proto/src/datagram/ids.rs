@@ -263,6 +263,6 @@ impl RemoteIds {
 /// Compares without telling by its time where two tokens differ.
 fn is_same(one: &ResetToken, other: &ResetToken) -> bool {
     let differing =
-        one.iter().zip(other).fold(0, |differing, (one, other)| core::hint::black_box(differing | one ^ other));
+        one.iter().zip(other).fold(0, |differing, (one, other)| core::hint::black_box(differing | (one ^ other)));
     differing == 0
 }

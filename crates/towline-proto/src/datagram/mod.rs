@@ -7,6 +7,8 @@ pub mod delivery;
 pub mod duty;
 pub mod ecn;
 pub mod flight;
+pub mod ids;
+pub mod key_phase;
 pub mod link;
 pub mod mtu;
 pub mod number;
